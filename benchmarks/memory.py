@@ -1,4 +1,4 @@
-"""Memory of a shard after many polls, compared with a plain poller."""
+"""Memory of a shard after many polls, with and without a history, compared with a plain poller."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from collections.abc import Collection
 from typing import Any
 
 from benchmarks.cores import Cores
-from benchmarks.figures import Figure, Pair, compared
+from benchmarks.figures import Figure, FigureList, Pair, compared
 from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
 from benchmarks.worker import Worker
 
-NUMBERS = ("11",)
+NUMBERS = ("11", "11b", "11c")
 
 _SAMPLES = 5  # memory samples of each process, which show whether it grows
 _PLAIN_DIVISOR = 24  # the plain poller polls this much less often: else it would take 20 minutes
 
 
-def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
+def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     """Measure the memory of a process with many shards, divided by their number."""
     shards = scale.shards
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=shards))
         log_progress(f"memory: {servers.facts}")
         options: dict[str, Any] = {"urls": servers.urls, "shards": shards, "interval": 0}
-        # Both at the same time and on any core, because no time is measured.
+        # All at the same time and on any core, because no time is measured.
         workers = {
             worker: -(-scale.polls // part)
             for worker, part in (
                 (Worker("zinfo_daemon", cores=Cores.ANY, **options), 1),
+                (Worker("daemon_without_history", cores=Cores.ANY, **options), 1),
                 (Worker("plain_poller", cores=Cores.ANY, **options), _PLAIN_DIVISOR),
             )
         }
@@ -48,8 +49,16 @@ def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
                 log_progress(
                     f"memory: {worker.name}, {seen['polls'] // shards} polls each: {each:.1f} KB"
                 )
-    last = Pair(*([samples[worker.name][-1]["memory_a_shard"] / 1024] for worker in workers))
-    return [compared("11", last, "KB", servers=servers.facts, shards=shards, looks=samples)]
+    zinfo, without, plain = (samples[one.name][-1]["memory_a_shard"] / 1024 for one in workers)
+    facts: dict[str, Any] = {"servers": servers.facts, "shards": shards}
+    found = FigureList(wanted)
+    found.all += [
+        compared(number, Pair([ours], [plain]), "KB", **facts, looks=samples)
+        for number, ours in (("11", zinfo), ("11b", without))
+        if number in wanted
+    ]
+    found.add("11c", zinfo - without, facts)
+    return found.all
 
 
 if __name__ == "__main__":

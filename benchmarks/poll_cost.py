@@ -15,7 +15,7 @@ from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
 from benchmarks.worker import Worker, start_measured
 
-NUMBERS = ("1", "2", "3", "4", "12")
+NUMBERS = ("1", "2", "3", "4", "12", "13")
 
 # For each target, the measured case and the case that it is compared with.
 _COMPARED = {
@@ -24,7 +24,10 @@ _COMPARED = {
     "3": ("zinfo, snapshots", "plain"),
     "4": ("zinfo", "bare"),
     "12": ("zinfo, many", "zinfo, few"),
+    "13": ("zinfo, history", "zinfo, no history"),
 }
+_SLOW_INTERVAL = 1.0  # seconds between two polls of a shard with and without a history
+_STEPS_TIME = 2.5  # factor of the measured seconds: a full run has two steps of a history
 _TOPICS = {"zinfo, deltas": "delta", "zinfo, snapshots": "info"}
 
 Measurement = Callable[[], dict[str, Any]]
@@ -82,6 +85,14 @@ def _cases(
     if "zinfo, many" in cases:
         yield "zinfo, few", measurement(start("zinfo_daemon", scale.few))
         yield "zinfo, many", measurement(start("zinfo_daemon", scale.many))
+    if "zinfo, history" in cases:
+        seconds = _STEPS_TIME * scale.seconds
+        for case, module in (
+            ("zinfo, history", "zinfo_daemon"),
+            ("zinfo, no history", "daemon_without_history"),
+        ):
+            worker = start_measured(stack, module, urls, scale.shards, _SLOW_INTERVAL)
+            yield case, partial(worker.call, "measure", seconds=seconds)
 
 
 if __name__ == "__main__":

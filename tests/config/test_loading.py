@@ -164,6 +164,16 @@ def test_a_conflict_names_both_keys_and_their_sources(toml: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("minutes", "step", "steps"), [(240, 1, 14400), (1, 60, 1)])
+def test_the_number_of_steps_of_a_history_is_bounded(
+    toml: Path, minutes: float, step: float, steps: int
+) -> None:
+    found = problems_of(toml, f"[history]\nminutes = {minutes}\nstep = {step}\n")
+    assert found == [
+        f"zinfo.toml: history.minutes: found {steps} steps of history.step, expected 2 to 2880"
+    ]
+
+
 def test_a_right_that_a_client_would_never_have_is_a_conflict(toml: Path) -> None:
     keys = "[http]\ntoken_file = 'tokens'\n"
     keys += "[clients.cache]\noperations = ['sources', 'accept_source']\n"

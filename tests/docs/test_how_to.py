@@ -90,6 +90,15 @@ def test_read_columns(desk: Desk) -> None:
         assert re.fullmatch(r"int64 \d+\n", desk.type(page, "python numpy"))
 
 
+def test_read_the_last_minutes(desk: Desk) -> None:
+    page, shard = "read-the-last-minutes", desk.real[SHARD]
+    line, newest = desk.type(page, "python").splitlines()
+    assert re.fullmatch(rf"{re.escape(shard)} most commands/s: \S+ gaps: \d+", line)
+    shown = block(page, "text").splitlines()[1]
+    assert re.sub(r"\d", "0", newest) == re.sub(r"\d", "0", shown)
+    assert re.fullmatch(r"[01] new values\n", desk.type(page, "python since"))
+
+
 def test_read_a_fleet(desk_with: DeskMaker, server: RealServer) -> None:
     page = "read-a-fleet"
     config = f'[[shards]]\nurl = "{server.url}"\n[slice]\nnumber = {{}}\ncount = 3\ncopies = 2\n'
@@ -421,6 +430,7 @@ TESTED = {
     "query-from-another-language": 6,
     "read-a-fleet": 5,
     "read-columns": 4,
+    "read-the-last-minutes": 2,
     "record-and-replay": 4,
     "relay-the-bus": 2,
     "secure-it": 5,

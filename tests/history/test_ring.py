@@ -133,6 +133,17 @@ def test_the_newest_value_is_repeated_for_earlier_steps() -> None:
     assert unpacked(ring.read(NUMBERS["clients"], 4, 4)) == [3, 3, 3, 3]
 
 
+@pytest.mark.parametrize("first", [3, 1, -20])
+def test_a_value_is_repeated_across_the_end_of_the_ring(first: int) -> None:
+    ring = ShardRing(SIZE)
+    for step in (0, 1, 9):
+        ring.write(step, info(used_memory=step), 0)
+    ring.repeat(first)
+    ring.write(10, info(used_memory=10), 0)
+    found = unpacked(ring.read(NUMBERS["memory"], 10, SIZE))
+    assert found == [9] * (SIZE - 1) + [10]
+
+
 @pytest.mark.parametrize(
     ("last", "held", "expected"),
     [

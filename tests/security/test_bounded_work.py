@@ -20,6 +20,7 @@ from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
 from zinfo.adapters.xmlrpc.codec import MAX_ELEMENTS, parse_call
 from zinfo.errors import BadRequestError
 from zinfo.health.stats import Stats
+from zinfo.history.history import History
 from zinfo.native.loader import native
 from zinfo.query.call import QueryLimits
 from zinfo.query.operations import Operations
@@ -72,6 +73,7 @@ def operations(publisher: ShardPublisher) -> Operations:
         stats=Stats(),
         identity=Identity("test"),
         limits=QueryLimits(),
+        history=History(publisher, polls, 180, 5.0),
     )
 
 
@@ -93,6 +95,7 @@ NOTHING_FITS = {
     "no shard is polled": Request("get_infos", {"labels": {"a": "b"}, "refresh": True}),
     "no shard of the list": Request("shards", {"labels": {"a": "b"}}),
     "no shard of the columns": Request("get_columns", {"keys": ["a"], "labels": {"a": "b"}}),
+    "no shard of the history": Request("history", {"labels": {"a": "b"}}),
     "no topic": Request("snapshot", {"topics": ["nothing"]}),
     "no event": Request("events", {"ids": ["s"]}),
     "totals": Request("stats"),
@@ -107,6 +110,7 @@ def test_a_query_yields_while_no_shard_matches(
     result = operations.run(NOTHING_FITS[name], rights)
     body = msgpack.unpackb(result.body)
     assert body == [] or body.get("total", 0) == 0 or name == "totals"
+    assert not isinstance(body, dict) or not body.get("ids")
     assert len(yields) >= SHARDS
 
 

@@ -68,8 +68,7 @@ class ShardRing:
             seconds: since the INFO of the newest step, for rates; 0 for no rates.
         """
         if self.newest >= 0:
-            for number in range(max(self.newest + 1, step - self._size), step):
-                self._clear(number % self._size)
+            self._fill(self.newest + 1, step, None)
         at = step % self._size
         if native is not None and isinstance(reply, bytes):
             native.write_point(self._bytes, self._size, at, reply, NAMES, KINDS, seconds)
@@ -80,16 +79,7 @@ class ShardRing:
 
     def repeat(self, first: int) -> None:
         """Store the values of the newest step for the steps before it, from `first` on."""
-        data, size = self._bytes, self._size
-        source = self.newest % size
-        starts = [
-            _start_of(place, size) for place in data[_PLACES_AT:_PRESENT_AT] if place < _COUNT
-        ]
-        for step in range(max(first, self.newest - size + 1), self.newest):
-            at = step % size
-            data[_PRESENT_AT + at] = data[_PRESENT_AT + source]
-            for start in starts:
-                _set(data, start, at, _get(data, start, source))
+        self._fill(first, self.newest, self.newest % self._size)
 
     def read(self, number: int, last: int, count: int, held: int = 0) -> bytes | None:
         """Return the values of a series, oldest first, as packed float32 (little-endian).
@@ -118,9 +108,9 @@ class ShardRing:
         return NAN * before + found + NAN * missing if before or missing else found
 
     def _stored(self, number: int, start: int, count: int) -> bytes:
-        """Return values from a position on; the ring continues at its beginning."""
+        """Return values from a position on."""
         data, size, place = self._bytes, self._size, self._bytes[_PLACES_AT + number]
-        ranges = (start, min(start + count, size)), (0, max(start + count - size, 0))
+        ranges = self._ranges(start, count)
         if place == _CONSTANT:
             constant = _get(data, _CONSTANTS_AT, number)
             present = b"".join(data[_PRESENT_AT + one : _PRESENT_AT + end] for one, end in ranges)
@@ -130,12 +120,31 @@ class ShardRing:
             [data[at + VALUE_BYTES * one : at + VALUE_BYTES * end] for one, end in ranges]
         )
 
-    def _clear(self, at: int) -> None:
-        """Delete the values at a position."""
-        self._bytes[_PRESENT_AT + at] = 0
-        for place in self._bytes[_PLACES_AT:_PRESENT_AT]:
-            if place < _COUNT:
-                _set(self._bytes, _start_of(place, self._size), at, NAN)
+    def _fill(self, first: int, end: int, source: int | None) -> None:
+        """Set all values of the steps from `first` to the one before `end`.
+
+        Args:
+            first: the first step; `end` is at most the one after the newest.
+            end: the step after the last one.
+            source: position of the values; None for no values.
+        """
+        data, size = self._bytes, self._size
+        count = min(end - first, size - 1)
+        if count <= 0:
+            return
+        present = b"\0" if source is None else data[_PRESENT_AT + source : _PRESENT_AT + source + 1]
+        places = [place for place in data[_PLACES_AT:_PRESENT_AT] if place < _COUNT]
+        for one, other in self._ranges((end - count) % size, count):
+            data[_PRESENT_AT + one : _PRESENT_AT + other] = present * (other - one)
+            for start in (_start_of(place, size) for place in places):
+                value = NAN if source is None else _get(data, start, source)
+                begins = start + VALUE_BYTES * one
+                data[begins : start + VALUE_BYTES * other] = value * (other - one)
+
+    def _ranges(self, start: int, count: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the ranges of some positions; the ring continues at its beginning."""
+        end, size = start + count, self._size
+        return (start, min(end, size)), (0, max(end - size, 0))
 
 
 def write_numbers(
