@@ -95,7 +95,7 @@ def test_the_help_loads_no_command() -> None:
 def test_a_command_that_queries_a_daemon_imports_only_what_it_needs() -> None:
     modules = loaded("get", "--help")
     assert modules.isdisjoint(
-        {"gevent", "psutil", "pydantic", "redis", "rich", "zinfo.daemon.daemon"}
+        {"gevent", "psutil", "pydantic", "redis", "rich", "ssl", "zinfo.daemon.daemon"}
     )
 
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from zinfo.cli.app import FAILED
-from zinfo.cli.endpoint_probe import probe_all
 from zinfo.cli.output import note
-from zinfo.cli.peer_kinds import START
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Fleet, MissingSlice
@@ -66,6 +64,9 @@ def fail_if_missing(missing: Iterable[MissingSlice]) -> None:
 
 def _note_reasons(endpoints: Sequence[str]) -> None:
     """Print what is at endpoints that do not reply, as far as that can be found out."""
+    from zinfo.cli.endpoint_probe import probe_all  # loads ssl
+    from zinfo.cli.peer_kinds import START
+
     with_keys = bool(click.get_current_context().params.get("server_key"))
     for endpoint, found in probe_all(endpoints, with_keys=with_keys).items():
         advice = "" if found.advice == START else f"; {found.advice}"
