@@ -15,7 +15,7 @@ export function drawShard(row, shard, columns, id, spark) {
     if (column.name === "id") drawLink(cell, id, row.line.level);
     else if (column.name === "state") drawState(cell, column.text(shard), shard);
     else {
-      const series = column.quantity.series && spark ? spark(column.quantity.series, shard) : undefined;
+      const series = column.spark && spark ? spark(column.quantity.series, shard) : undefined;
       drawValue(cell, column.text(shard), series, shard, column);
     }
   });

@@ -4,52 +4,63 @@ import { NOTHING, exactText, roleText, secondsText, shortText } from "./formatti
 import { UnknownQuantityError } from "./quantities.js";
 
 export const MAX_COLUMNS = 40;
-export const DEFAULT_COLUMNS = "id,state,role,version,ops,memory,full,hits,clients,keys,interval,age";
+export const SPARK = "~"; // after the name of a quantity: its sparkline
+const DEFAULT = "default"; // the set that is shown where none is chosen
+const DEFAULT_COLUMNS = "id,state,role,ops,ops~,memory,memory~,hits,hits~,clients,keys,version,age";
 
 const WIDTHS = { // in characters, by unit; the heading may need more
-  "text": 16, "count": 5, "number": 5, "per second": 5, "bytes": 5, "bytes per second": 5, "ratio": 5, "seconds": 5,
+  "text": 16, "count": 5, "number": 5, "per second": 5, "bytes": 5, "bytes per second": 5, "ratio": 5, "seconds": 5, "time": 16,
 };
-const OWN_WIDTHS = { state: 18, role: 7, version: 7, error: 40 };
-const LEAST_ID = 44; // characters that the ids should have
-const LEFT_OUT_FIRST = ["interval", "full", "version", "age", "keys"];
-const SPARK = 8.5; // characters that a sparkline takes
+const OWN_WIDTHS = { state: 20, role: 7, version: 7, error: 40 };
+const LEAST_ID = 44; // characters that long ids should have
+const LEFT_OUT_FIRST = ["interval", "net_out", "net_in", "version", "age", "full", "keys"];
+const SPARK_WIDTH = 8.5; // characters
 
-// Returns the columns that a text names: `{columns, problem}`. The text is a list of quantities, or
-// the name of a set.
+// Returns the columns that a text names: `{columns, problem}`. The text is a list of quantities, of
+// which those with `~` have a sparkline, or the name of a set; "" for the default.
 export function parseColumns(text, quantities, sets) {
-  const set = sets.find((one) => one.name === text);
-  const names = set ? set.columns : text.split(",").map((one) => one.trim()).filter(Boolean);
-  const [columns, problems] = [[], []];
-  for (const name of [...new Set(names)].slice(0, MAX_COLUMNS)) {
+  const set = sets.find((one) => one.name === (text || DEFAULT));
+  const names = set?.columns ?? (text || DEFAULT_COLUMNS).split(",").map((one) => one.trim()).filter(Boolean);
+  const columns = new Map();
+  let problem = "";
+  for (const name of names.slice(0, 2 * MAX_COLUMNS)) {
     try {
-      columns.push(column(name.replace(/~$/, ""), quantities));
+      const quantity = quantities.get(name.endsWith(SPARK) ? name.slice(0, -1) : name);
+      const found = columns.get(quantity.name) ?? column(quantity, quantities);
+      found.spark ||= name.endsWith(SPARK) && Boolean(quantity.series);
+      if (columns.size < MAX_COLUMNS) columns.set(quantity.name, found);
     } catch (error) {
       if (!(error instanceof UnknownQuantityError)) throw error;
-      problems.push(error.message);
+      problem ||= error.message;
     }
   }
-  const unique = columns.filter((one, at) => columns.findIndex((other) => other.name === one.name) === at);
-  return { columns: unique, problem: problems[0] ?? "" };
+  return { columns: [...columns.values()], problem };
 }
 
-function column(name, quantities) {
-  const quantity = quantities.get(name);
-  return { name: quantity.name, quantity, text: textOf(quantity, quantities), right: quantity.numeric };
+// Returns the text that names columns, as `parseColumns` takes it.
+export function formatColumns(columns) {
+  return columns.flatMap(({ name, spark }) => (spark ? [name, `${name}${SPARK}`] : [name])).join(",");
 }
 
-// Returns the width of a column as CSS.
-export function widthOf({ name, quantity, right }, { sparks, narrow }) {
+function column(quantity, quantities) {
+  return { name: quantity.name, quantity, text: textOf(quantity, quantities), right: quantity.numeric, spark: false };
+}
+
+// Returns the width of a column as CSS. `sparks`: whether there are sparklines.
+export function widthOf({ name, quantity, right, spark }, { sparks, narrow }) {
   if (name === "id") return narrow ? "minmax(0, 1fr)" : "minmax(24ch, 1fr)";
   if (narrow) return name === "state" ? "11ch" : "9ch";
   const least = OWN_WIDTHS[name] ?? WIDTHS[quantity.unit] ?? 10;
   const wide = Math.max(least, Math.min(24, quantity.heading.length + 2));
-  return `${wide + (right ? 2 : 1) + (sparks && quantity.series ? SPARK : 0)}ch`;
+  return `${wide + (right ? 2 : 1) + (sparks && spark ? SPARK_WIDTH : 0)}ch`;
 }
 
 // Returns as many of the default columns as leave room for the ids. `width`: in characters.
-export function fittingColumns(columns, width) {
+// `longest`: characters of the longest id.
+export function fittingColumns(columns, width, longest) {
   const shown = [...columns];
-  const used = () => shown.reduce((sum, one) => sum + (parseFloat(widthOf(one, { sparks: true })) || LEAST_ID), 0);
+  const id = Math.min(LEAST_ID, Math.max(longest, 20));
+  const used = () => shown.reduce((sum, one) => sum + (parseFloat(widthOf(one, { sparks: true })) || id), 0);
   for (const name of LEFT_OUT_FIRST) {
     if (used() <= width) break;
     const at = shown.findIndex((one) => one.name === name);

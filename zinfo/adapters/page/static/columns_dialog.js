@@ -1,6 +1,6 @@
 // The dialog that chooses the columns of the table: which, in which order, and sets with names.
 
-import { MAX_COLUMNS } from "./columns.js";
+import { MAX_COLUMNS, formatColumns, parseColumns } from "./columns.js";
 import { deleteSet, saveSet, savedSets } from "./column_sets.js";
 import { byId, element, setText } from "./dom.js";
 
@@ -10,7 +10,7 @@ export class ColumnsDialog {
   // `onChange`: called with the text for the address. `knownFields`: resolves to names of fields.
   constructor({ quantities, sets, knownFields, onChange }) {
     Object.assign(this, { quantities, sets, knownFields, onChange });
-    this.names = [];
+    this.columns = []; // as parseColumns returns them
     this.fields = [];
     this.labels = [];
     this.build();
@@ -42,9 +42,9 @@ export class ColumnsDialog {
     );
   }
 
-  // Opens the dialog. `names`: the present columns. `labels`: names of labels.
-  async show(names, labels) {
-    this.names = [...names];
+  // Opens the dialog. `columns`: the present ones. `labels`: names of labels.
+  async show(columns, labels) {
+    this.columns = [...columns];
     this.labels = labels;
     setText(this.problem, "");
     this.draw();
@@ -69,26 +69,36 @@ export class ColumnsDialog {
   }
 
   drawShown() {
-    this.shown.replaceChildren(...this.names.map((name, at) => {
+    const last = this.columns.length - 1;
+    this.shown.replaceChildren(...this.columns.map((column, at) => {
       const button = (text, label, to, disabled) => {
-        const made = element("button", { type: "button", disabled, "aria-label": `${label} ${name}` }, text);
+        const made = element("button", { type: "button", disabled, "aria-label": `${label} ${column.name}` }, text);
         made.addEventListener("click", () => this.move(at, to, label));
         return made;
       };
-      const quantity = this.quantities.find(name);
       return element("li", {},
-        element("span", { className: "name", title: quantity?.help ?? "" }, name),
-        element("span", { className: "unit" }, quantity?.unit ?? ""),
-        button("↑", "move up", at - 1, at === 0), button("↓", "move down", at + 1, at === this.names.length - 1),
-        button("✕", "remove", null, this.names.length === 1));
+        element("span", { className: "name", title: column.quantity.help }, column.name),
+        element("span", { className: "unit" }, column.quantity.unit),
+        column.quantity.series ? this.sparkBox(column) : "",
+        button("↑", "move up", at - 1, at === 0), button("↓", "move down", at + 1, at === last), button("✕", "remove", null, last === 0));
     }));
+  }
+
+  // Whether a column has a sparkline beside its number.
+  sparkBox(column) {
+    const box = element("input", { type: "checkbox", checked: column.spark });
+    box.addEventListener("change", () => {
+      column.spark = box.checked;
+      this.onChange(formatColumns(this.columns));
+    });
+    return element("label", { title: `sparkline of ${column.name}` }, box, " ∿");
   }
 
   list() {
     const text = this.find.value.trim().toLowerCase();
     const built = [...this.quantities.builtIn.values()];
     const names = [...built.map((one) => one.name), ...this.labels.map((one) => `label:${one}`), ...this.fields];
-    const found = [...new Set(names)].filter((name) => !this.names.includes(name)
+    const found = [...new Set(names)].filter((name) => !this.columns.some((one) => one.name === name)
       && (!text || `${name} ${this.quantities.find(name)?.help ?? ""}`.toLowerCase().includes(text)));
     this.found.replaceChildren(...found.slice(0, MOST).map((name) => {
       const one = this.quantities.find(name);
@@ -101,32 +111,32 @@ export class ColumnsDialog {
   }
 
   add(name) {
-    const quantity = this.quantities.find(name);
-    if (!quantity) return this.fail(name ? `${name} is no column` : "");
-    if (this.names.length >= MAX_COLUMNS) return this.fail(`the table has at most ${MAX_COLUMNS} columns`);
-    if (!this.names.includes(quantity.name)) this.names.push(quantity.name);
+    const [column] = parseColumns(name, this.quantities, []).columns;
+    if (!name || !column) return this.fail(name ? `${name} is no column` : "");
+    if (this.columns.length >= MAX_COLUMNS) return this.fail(`the table has at most ${MAX_COLUMNS} columns`);
+    if (!this.columns.some((one) => one.name === column.name)) this.columns.push(column);
     this.find.value = "";
     return this.changed();
   }
 
   // Moves a column to another position, or removes it.
   move(at, to, label) {
-    const [name] = this.names.splice(at, 1);
-    if (to !== null) this.names.splice(to, 0, name);
+    const [column] = this.columns.splice(at, 1);
+    if (to !== null) this.columns.splice(to, 0, column);
     this.changed();
-    const row = this.shown.children[Math.min(to ?? at, this.names.length - 1)];
-    const again = to === null ? row?.querySelector("button:not(:disabled)") : [...row.querySelectorAll("button")].find((one) => one.getAttribute("aria-label") === `${label} ${name}`);
-    (again?.disabled ? row.querySelector("button:not(:disabled)") : again)?.focus();
+    const row = this.shown.children[Math.min(to ?? at, this.columns.length - 1)];
+    const same = [...row.querySelectorAll("button")].find((one) => one.getAttribute("aria-label") === `${label} ${column.name}`);
+    (same && !same.disabled ? same : row.querySelector("button:not(:disabled)"))?.focus();
   }
 
   use(set) {
-    this.names = [...set.columns];
+    this.columns = parseColumns(set.name, this.quantities, [set]).columns;
     this.draw();
     this.onChange(set.name);
   }
 
   save() {
-    this.fail(saveSet(this.name.value.trim(), this.names, this.sets));
+    this.fail(saveSet(this.name.value.trim(), formatColumns(this.columns).split(","), this.sets));
   }
 
   // Shows what is wrong, or draws the lists again.
@@ -137,6 +147,6 @@ export class ColumnsDialog {
 
   changed() {
     this.fail("");
-    this.onChange(this.names.join(","));
+    this.onChange(formatColumns(this.columns));
   }
 }

@@ -11,6 +11,7 @@ export class Head {
     this.fresh = null;
     const { endpoint = "", node = "" } = definitions.json;
     setText(byId("endpoint"), node && endpoint ? `${node} · ${endpoint}` : node || endpoint);
+    byId("paths").hidden = Boolean(endpoint); // of the daemon itself
     byId("endpoint").title = byId("endpoint").textContent;
     this.links = VIEWS.map(([view, text]) => {
       const count = element("span", { className: "count" });

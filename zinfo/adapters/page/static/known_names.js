@@ -4,6 +4,7 @@ export class KnownNames {
   constructor({ api, definitions, store }) {
     Object.assign(this, { api, definitions, store });
     this.labels = [];
+    this.longest = 0; // characters of the longest id
     this.shards = 0;
   }
 
@@ -13,7 +14,11 @@ export class KnownNames {
     if (!feed.ever || this.shards === rows.size) return false;
     this.shards = rows.size;
     const found = new Set();
-    for (const row of rows.values()) for (const label in row.labels) found.add(label);
+    this.longest = 0;
+    for (const row of rows.values()) {
+      for (const label in row.labels) found.add(label);
+      this.longest = Math.max(this.longest, row.shard.length);
+    }
     this.labels = [...found].sort();
     return true;
   }

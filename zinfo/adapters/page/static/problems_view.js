@@ -5,6 +5,7 @@ import { DAEMON, secondsText } from "./formatting.js";
 import { Grid } from "./grid.js";
 import { write } from "./cells.js";
 import { NameColumn } from "./name_column.js";
+import { NARROW } from "./narrow.js";
 import { SearchBox } from "./search_box.js";
 
 const MARKS = { critical: "✖", warning: "▲", info: "ℹ" };
@@ -15,7 +16,6 @@ const COLUMNS = [
   { name: "since", heading: "since", title: "for how long", width: "8ch", right: true },
   { name: "detail", heading: "detail", title: "the value, and what to do", width: "minmax(30ch, 2fr)" },
 ];
-const NARROW = matchMedia("(max-width: 480px)");
 
 export function open(container, parts, context) {
   return new ProblemsView(container, parts, context);

@@ -1,25 +1,26 @@
 // The view of all shards: totals, and a table to filter, sort and group.
 
-import { drawGroup, drawShard, showExactValues } from "./cells.js";
+import { showExactValues } from "./cells.js";
 import { ColumnsDialog } from "./columns_dialog.js";
 import { savedSets } from "./column_sets.js";
-import { DEFAULT_COLUMNS, fittingColumns, narrowColumns, parseColumns, widthOf } from "./columns.js";
+import { fittingColumns, narrowColumns, parseColumns, widthOf } from "./columns.js";
 import { element, setText } from "./dom.js";
 import { Grid } from "./grid.js";
 import { groupRows, groupingFields } from "./grouping.js";
 import { GroupChoice } from "./group_choice.js";
 import { KnownNames } from "./known_names.js";
-import { Folding, aboutGroup, groupLines, groupText, plainLines } from "./lines.js";
+import { Folding, groupLines, plainLines } from "./lines.js";
 import { NameColumn } from "./name_column.js";
 import { Ordering } from "./ordering.js";
 import { Recent } from "./recent.js";
 import { SearchBox } from "./search_box.js";
+import { copyId, drawLine } from "./table_lines.js";
 import { tableKeys } from "./table_keys.js";
+import { NARROW } from "./narrow.js";
 import { TotalsLine } from "./totals.js";
 import { TOTALLED, totalsOf } from "./totals_of.js";
 
 const DEFAULT_SORT = "id";
-const NARROW = matchMedia("(max-width: 480px)");
 const INDENT = 3; // characters, of the rows of a group
 const STILL = 1500; // ms after the pointer moved for which rows stay where they are
 
@@ -39,7 +40,7 @@ class TableView {
     this.recent = new Recent({
       api: context.api,
       store: context.store,
-      names: () => this.columns.map((one) => one.quantity.series).filter(Boolean),
+      names: () => this.columns.filter((one) => one.spark).map((one) => one.quantity.series),
       quantityOf: (series) => this.columns.find((one) => one.quantity.series === series)?.quantity,
       onChange: () => { this.setColumns(); this.grid.render(); },
     });
@@ -71,13 +72,13 @@ class TableView {
     );
     this.grid = new Grid(container, {
       label: "Shards",
-      drawRow: (row, line) => this.draw(row, line),
+      drawRow: (row, line) => drawLine(this, row, line),
       onOpen: (line) => go({ shard: line.row.shard }),
       onToggle: (line) => this.toggle(line),
       onSort: (name) => this.sortBy(name),
       onRange: () => this.resized(),
     });
-    this.grid.element.addEventListener("copy", (event) => this.copy(event));
+    this.grid.element.addEventListener("copy", (event) => copyId(this.grid, event));
     this.grid.body.addEventListener("pointermove", () => { this.movedAt = performance.now(); }, { passive: true });
     this.grid.scroller.addEventListener("scroll", () => this.showRecent(), { passive: true });
     showExactValues(this.grid.element);
@@ -107,12 +108,12 @@ class TableView {
     this.characters = this.grid.characters();
     const { quantities, definitions } = this.context;
     const sets = [...definitions.columnSets, ...savedSets()];
-    const { columns, problem } = parseColumns(parts.columns || DEFAULT_COLUMNS, quantities, sets);
-    const known = columns.length ? columns : parseColumns(DEFAULT_COLUMNS, quantities, sets).columns;
+    const { columns, problem } = parseColumns(parts.columns, quantities, sets);
+    const known = columns.length ? columns : parseColumns("", quantities, sets).columns;
     const name = parts.sort.replace(/^-/, "");
     const quantity = (name && quantities.find(name)) || quantities.get(DEFAULT_SORT);
     this.sort = { name: quantity.name, quantity, reverse: parts.sort.startsWith("-") };
-    this.chosen = parts.columns ? known : fittingColumns(known, this.grid.characters());
+    this.chosen = parts.columns ? known : fittingColumns(known, this.grid.characters(), this.known.longest);
     this.columns = NARROW.matches ? narrowColumns(known, this.sort.name) : this.chosen;
     this.group = this.choice.set(parts.group);
     this.columnProblem = problem;
@@ -205,6 +206,7 @@ class TableView {
   showNames() {
     if (!this.known.refresh()) return;
     this.choice.setLabels(this.known.labels);
+    this.change(this.parts); // the ids may need more room, or less
     this.checkFilter();
   }
 
@@ -230,19 +232,6 @@ class TableView {
     this.recent.show(this.grid.lines.slice(first, last).filter((line) => line.row).map((line) => line.row));
   }
 
-  draw(row, line) {
-    if (line.group) {
-      const { group } = line;
-      const texts = this.columns.map((column) => groupText(group, column));
-      drawGroup(row, { ...group, title: this.names.text(group.title), about: aboutGroup(group) }, this.columns, texts, () => this.toggle(line));
-      return;
-    }
-    const { shard } = line.row;
-    const id = { text: this.names.text(shard), href: this.context.href({ shard }), title: () => titleOf(line.row) };
-    const spark = NARROW.matches || !this.recent.available ? null : (series, one) => this.recent.of(series, one);
-    drawShard(row, line.row, this.columns, id, spark);
-  }
-
   toggle(line) {
     this.folding.toggle(line.group.key);
     this.update();
@@ -265,16 +254,6 @@ class TableView {
   }
 
   chooseColumns() {
-    this.dialog.show(this.chosen.map((one) => one.name), this.known.labels);
-  }
-
-  // A copied name is the whole id, also where it is shown shortened.
-  copy(event) {
-    const line = this.grid.lines[this.grid.keys.index];
-    if (!document.getSelection().isCollapsed || !line?.row) return;
-    event.clipboardData.setData("text/plain", line.row.shard);
-    event.preventDefault();
+    this.dialog.show(this.chosen, this.known.labels);
   }
 }
-
-const titleOf = ({ shard, labels }) => [shard, ...Object.entries(labels).map(([name, text]) => `${name}=${text}`)].join("\n");

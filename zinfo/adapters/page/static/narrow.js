@@ -1,0 +1,3 @@
+// Whether the page is on a phone, or as narrow as one; style.css has the same width.
+
+export const NARROW = matchMedia("(max-width: 480px)");
