@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.daemons import ROOT
 from tests.examples import examples
 from tests.info_texts import TEXTS
 from zinfo.info.parser import parse
@@ -110,3 +111,10 @@ def test_an_invalid_file_is_an_error_of_one_line(text: str, error: str) -> None:
     with pytest.raises(ColumnSetError, match=r"\A[^\n]+\Z") as caught:
         load_column_sets(text)
     assert error in str(caught.value)
+
+
+def test_the_page_about_the_view_names_all_columns_and_sets() -> None:
+    page = (ROOT / "docs" / "reference" / "top.md").read_text(encoding="utf-8")
+    part = page.partition("## Columns, groups and totals")[2].partition("\n## ")[0]
+    for name in (*QUANTITIES, *BUILT_IN):
+        assert f"`{name}`" in part, name

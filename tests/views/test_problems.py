@@ -71,3 +71,9 @@ def test_the_fields_are_those_of_conditions_and_details() -> None:
         assert check.severity in SEVERITIES
     assert {"master_host", "maxmemory_policy", "master_link_down_since_seconds"} <= FIELDS
     assert len(FIELDS) < 30
+
+
+def test_the_page_about_the_view_has_the_conditions() -> None:
+    page = (ROOT / "docs" / "reference" / "top.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| .* \| (\w+) \| `(.*)` \|$", page.partition("## Problems")[2])
+    assert rows == [(check.severity, check.condition) for check in CHECKS]
