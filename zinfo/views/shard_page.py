@@ -162,7 +162,7 @@ PARTS = (
             "used = used_memory", "limit = maxmemory", "share of the limit = full",
             "policy = maxmemory_policy", "peak = used_memory_peak", "resident = used_memory_rss",
             "data set = used_memory_dataset", "overhead = used_memory_overhead",
-            "scripts = used_memory_vm_total", "clients = mem_clients_normal",
+            "scripts = used_memory_vm_total", "normal clients = mem_clients_normal",
             "replication backlog = mem_replication_backlog", "AOF buffer = mem_aof_buffer",
             "fragmentation = mem_fragmentation_ratio", "evicted keys per second = evicted_keys/s",
             "evicted keys = evicted_keys", "machine = total_system_memory",

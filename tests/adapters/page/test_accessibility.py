@@ -66,6 +66,8 @@ VIEWS = {
     "groups": "#group=cluster&sort=ops",
     "problems": "#view=problems",
     "events": "#view=events",
+    "shard": "#shard={one}",
+    "two shards": "#shard={one}&with={other}",
 }
 
 
@@ -76,7 +78,8 @@ def test_no_view_has_a_serious_finding(
     page = open_page(fleet, color_scheme=scheme, bypass_csp=True)  # axe is not the page's own
     found = {}
     for name, address in VIEWS.items():
-        page.goto(fleet.url + address)
+        one, other = (shard.id for shard in fleet.shards[:2])
+        page.goto(fleet.url + address.format(one=one, other=other))
         page.reload()
         expect(page.locator("#feed")).to_contain_text("live")
         found[name] = findings(page, axe)
