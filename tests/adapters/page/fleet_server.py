@@ -27,6 +27,7 @@ TYPES = {"css": "text/css", "html": "text/html", "js": "text/javascript"}
 GIB = 1 << 30
 STEP = 5.0  # seconds between two values of the history
 POINTS = 180
+SERIES = ("ops", "memory", "hit_ratio", "clients")
 
 
 class FakeShard:
@@ -259,7 +260,7 @@ class FleetServer:
             "ids": ids,
             "fields": {
                 name: [by_id[one].history(name, now) for one in ids]
-                for name in query.get("fields", ())
+                for name in query.get("fields", SERIES)
             },
         }
 
