@@ -101,6 +101,27 @@ def test_the_other_requests_are_passed_on(watched: Watched) -> None:
     assert fetch(watched.all, "").headers["content-type"].startswith("text/html")
 
 
+def test_the_history_is_that_of_the_daemon(watched: Watched) -> None:
+    path = "api/v1/history?shard_ids=fra-1&fields=memory"
+
+    def has_values() -> bool:
+        found = fetch(watched.all, path).json["data"]
+        assert found["ids"] == ["fra-1"]
+        (values,) = found["fields"]["memory"]
+        return values is not None and any(values)
+
+    wait_until(has_values, 30, "the first value")
+    assert fetch(watched.some, "api/v1/history").json["data"]["ids"] == ["fra-1"]
+
+
+def test_without_a_history_the_reply_is_empty(watched: Watched) -> None:
+    text = f'[[shards]]\nid = "a"\nurl = "{watched.server.url}"\n[history]\nenabled = false\n'
+    with RunningDaemon(config_text=text) as daemon, running_web(daemon) as url:
+        found = fetch(url, "api/v1/history?shard_ids=a").json["data"]
+        assert (found["ids"], found["points"]) == ([], 0)
+        assert "history" not in fetch(url, "view.json").json["operations"]
+
+
 def test_nothing_is_requested_while_no_page_is_open(watched: Watched) -> None:
     opened(watched.all)
     before, same = requests(watched.daemon), 0

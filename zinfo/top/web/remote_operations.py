@@ -11,7 +11,7 @@ from gevent.threadpool import ThreadPool
 
 from zinfo.client import Client, Fleet
 from zinfo.client.history import body_of
-from zinfo.errors import RequestError, ZinfoError
+from zinfo.errors import RequestError, UnknownOpError, ZinfoError
 from zinfo.query.arguments import MAX_IDS, Arguments
 from zinfo.query.call import OperationResult, QueryLimits
 from zinfo.security.rights import Rights
@@ -25,6 +25,7 @@ SERVED: Final = ("get_infos", "shards", "events", "history")
 _Result = TypeVar("_Result")
 
 _EXTRA: Final = frozenset(("cursor", "oldest", "newest"))  # of the header of a reply
+_NO_HISTORY: Final = {"step": 1.0, "newest": 0.0, "points": 0, "ids": [], "fields": {}}
 _MAX_TEXT: Final = 200  # characters of an error
 
 
@@ -80,7 +81,12 @@ class RemoteOperations:
             falcon.HTTPServiceUnavailable: no daemon answers.
         """
         with self._client() as client:
-            return self._in_thread(lambda: self._run(client, request.op, dict(request.args)))
+            try:
+                return self._in_thread(lambda: self._run(client, request.op, dict(request.args)))
+            except UnknownOpError:
+                if request.op != "history":
+                    raise
+                return OperationResult(pack(_NO_HISTORY))  # it is older, or keeps none
 
     @contextmanager
     def _client(self) -> Iterator[Client | Fleet]:
