@@ -50,6 +50,8 @@ PYTHON_FREE = (
     "adapters/http/test_access.py",
     "adapters/http/test_metrics.py",
     "adapters/http/test_stream.py",
+    "adapters/page/test_resources.py",
+    "adapters/page/test_table_access.py",
     "adapters/xmlrpc",
     "cli",
     "client/test_fleet_coverage.py",
@@ -87,6 +89,9 @@ Only that run has them.
 """
 
 WITHOUT_SERVERS = (
+    "adapters/page/test_table_queue.py",
+    "adapters/page/test_table_view.py",
+    "adapters/page/test_text_values.py",
     "config",
     "exposition",
     "info",

@@ -163,7 +163,8 @@ def test_a_page_of_another_site_can_read_nothing_and_trigger_no_poll(
         assert set(found.values()) == {403}, found
     frame = {**LINK, "Sec-Fetch-Site": site, "Sec-Fetch-Dest": "iframe"}
     for url in (servers.http, servers.web):
-        assert fetch(url, "", {**LINK, "Sec-Fetch-Site": site}).status == 200, "a link to the page"
+        for path in ("", "?filter=down"):
+            assert fetch(url, path, {**LINK, "Sec-Fetch-Site": site}).status == 200, "a link"
         assert fetch(url, "", {**LINK, "Sec-Fetch-Site": site}, method="HEAD").status == 200
         assert fetch(url, "", {**OTHER, "Sec-Fetch-Site": site}).status == 403
         assert fetch(url, "", frame).status == 403

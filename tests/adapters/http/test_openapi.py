@@ -24,6 +24,7 @@ WITHOUT = (
 def test_the_document_has_all_paths(daemon: RunningDaemon) -> None:
     document = fetch(daemon.http, "api/v1/openapi.json").json
     assert document["openapi"].startswith("3.1")
+    assert {*STREAMS, "/api/v1/history"} <= document["paths"].keys()
     for path, methods in document["paths"].items():
         if path not in STREAMS and "get" in methods:
             parameters = methods["get"].get("parameters", ())
