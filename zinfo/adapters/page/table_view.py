@@ -46,9 +46,6 @@ class TableView:
         self._reading: Reading | None = None  # the newest one, whose rows are old where it has none
         self._whole: Message | None = None
         self._recent: deque[Mapping[str, object]] = deque(maxlen=RECENT_EVENTS)
-        self._forget()
-
-    def _forget(self) -> None:
         self._ids: Sequence[str] = ()
         self._numbers = array("q")
         self._times = array("d")
@@ -64,7 +61,6 @@ class TableView:
         """
         restarted = self.epoch not in (None, reading.epoch) and reading.rows is not None
         if restarted:
-            self._forget()
             self._recent.clear()
         if reading.rows is not None:
             self.epoch = reading.epoch
