@@ -38,6 +38,8 @@ def test_a_file_that_the_browser_has_is_not_sent_again(daemon: RunningDaemon) ->
     assert first.headers["cache-control"] == "no-cache"
     again = fetch(daemon.http, "page/main.js", {"If-None-Match": first.headers["etag"]})
     assert (again.status, again.body) == (304, b"")
+    policy = "content-security-policy"
+    assert again.headers[policy] == first.headers[policy], "it replaces that of the stored file"
     other = fetch(daemon.http, "page/main.js", {"If-None-Match": '"other"'})
     assert (other.status, other.body) == (200, first.body)
 

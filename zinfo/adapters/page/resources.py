@@ -46,11 +46,12 @@ class PageFile:
         """Respond with the file, or with 304 if the client has it."""
         response.etag = self._etag
         response.cache_control = ("no-cache",)  # it may be stored, but has to be revalidated
+        # Also of a 304: a browser replaces the headers that it has stored by those.
+        response.set_header("Content-Security-Policy", CONTENT_POLICY_OF_PAGE)
         if any(tag in ("*", self._etag) for tag in request.if_none_match or ()):
             response.status = falcon.HTTP_304
             return
         response.content_type = self._type
-        response.set_header("Content-Security-Policy", CONTENT_POLICY_OF_PAGE)
         response.data = self._content
 
 
