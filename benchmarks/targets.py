@@ -123,7 +123,7 @@ TARGETS = {
         Target("8c", "five fields of 10,000 shards by column, decoded", 20, unit="ms"),
         Target("9", "snapshots/s to 4 subscribers / bare pub", 0.6, at_least=True),
         Target("10", "CPU a shard refreshed and delivered / redis_exporter", 1 / 15),
-        Target("11", "memory a shard after many polls / plain poller", 0.22),
+        Target("11", "memory a shard after many polls / plain poller", 0.23),
         Target("11b", "... without a history of shards", 0.15),
         Target("11c", "... memory of the history alone", 6, unit="KB"),
         Target("12", "CPU a poll, many shards / few shards", 2.0),
