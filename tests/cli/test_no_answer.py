@@ -21,6 +21,7 @@ from tests.daemons import RunningDaemon
 from tests.servers import free_port
 from zinfo.cli import peer_kinds
 from zinfo.cli.endpoint_probe import probe, probe_all
+from zinfo.cli.sink import warn_of_silence
 
 START = (
     "; start a daemon with `zinfo serve`, or give the address of a running one with --connect or "
@@ -155,7 +156,7 @@ def test_other_sockets_of_zeromq_are_recognised(kind: int, expected: str) -> Non
         assert error_of(endpoint) == f"Error: nothing answers at {endpoint}: {expected}"
         keys = probe(endpoint, with_keys=True)
     if kind == zmq.ROUTER:
-        assert keys == ("it has no keys", "leave out --server-key and --client-key", False)
+        assert keys == ("it has no keys", "leave out --server-key and --client-key", "")
 
 
 def test_ipc_endpoints_are_looked_at(tmp_path: Path) -> None:
@@ -202,6 +203,17 @@ def test_missing_slices_are_followed_by_the_reasons(fleet: Fleet) -> None:
     ]
 
 
+def test_a_sink_logs_which_daemon_it_waits_for(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus, closed = fleet.daemon.bus, f"tcp://127.0.0.1:{free_port()}"
+    warn_of_silence([fleet.daemon.query, bus, closed], with_keys=False)
+    assert caplog.messages == [
+        f"nothing answers at {bus}: this is the bus of a daemon; waiting for it",
+        f"nothing answers at {closed}: connection refused; waiting for it",
+    ]
+
+
 def test_what_a_peer_sends_is_bounded(stack: ExitStack) -> None:
     def flood(peer: socket.socket) -> None:
         peer.sendall(peer_kinds.GREETING)
@@ -223,5 +235,5 @@ def test_a_greeting_that_ends_anywhere_is_no_error() -> None:
         found = peer_kinds.from_zeromq(whole[:size], with_keys=False)
         assert found.text == "this is a ZeroMQ socket of another program"
         assert not peer_kinds.is_complete(whole[:size]) or size < peer_kinds.GREETING_LENGTH
-    assert peer_kinds.from_zeromq(whole, with_keys=False).is_daemon
+    assert peer_kinds.from_zeromq(whole, with_keys=False).role == peer_kinds.QUERY
     assert peer_kinds.is_complete(whole)

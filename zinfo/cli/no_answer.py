@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zinfo.cli.endpoint_probe import probe_all
-from zinfo.cli.peer_kinds import START, Finding
+from zinfo.cli.peer_kinds import BUS, EITHER, QUERY, START, Finding
 from zinfo.errors import NoAnswerError, ZinfoError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def no_answer(endpoints: Sequence[str], keys: ClientKeys | None) -> NoAnswerErro
         keys: CURVE keys of the client; None for none.
     """
     found = probe_all(endpoints, with_keys=keys is not None)
-    if len(endpoints) == 1 and found.get(endpoints[0], _UNKNOWN).is_daemon:
+    if len(endpoints) == 1 and found.get(endpoints[0], _UNKNOWN).role in (QUERY, EITHER):
         about_bus = _why_no_bus(endpoints[0], keys)
         if about_bus:
             return NoAnswerError(about_bus)
@@ -54,7 +54,7 @@ def _why_no_bus(endpoint: str, keys: ClientKeys | None) -> str:
         return f"{endpoint} replies to queries, but has no bus for this client"
     bus = reachable(str(addresses[0]), endpoint)
     found = probe_all([bus], with_keys=keys is not None).get(bus, _UNKNOWN)
-    if found.is_daemon:
+    if found.role in (BUS, EITHER):
         return f"{endpoint} replies, but too late, or not all of it: try a longer --timeout"
     return (
         f"{endpoint} replies to queries, but its bus at {bus} does not answer: {found.text}; "

@@ -16,6 +16,9 @@ START = (
     "ZINFO_CONNECT"
 )
 
+QUERY, BUS, EITHER = "query", "bus", "query or bus"
+"""The role of an endpoint."""
+
 SIGNATURE_LENGTH = 10
 """Bytes that a ZeroMQ socket sends before it has received any."""
 
@@ -47,12 +50,13 @@ class Finding(NamedTuple):
     Attributes:
         text: why it does not answer.
         advice: what to do.
-        is_daemon: whether it may be an endpoint of a daemon that accepts this client.
+        role: QUERY or BUS if it is such an endpoint of a daemon, and would accept this client;
+            EITHER if it may be one of them; else "".
     """
 
     text: str
     advice: str
-    is_daemon: bool = False
+    role: str = ""
 
 
 TLS = Finding("this port speaks TLS, which daemons do not", QUERY_PORT)
@@ -98,7 +102,7 @@ def from_zeromq(data: bytes, *, with_keys: bool) -> Finding:
     mechanism = _mechanism(data)
     if mechanism == b"CURVE" and with_keys:  # its type is encrypted
         text = "it does not accept this key, has another --server-key, or is the bus"
-        return Finding(text, QUERY_PORT, is_daemon=True)
+        return Finding(text, QUERY_PORT, EITHER)
     if mechanism == b"CURVE":
         return Finding("it requires keys", "give --server-key and --client-key")
     kind = _socket_type(data)
@@ -106,9 +110,9 @@ def from_zeromq(data: bytes, *, with_keys: bool) -> Finding:
         return Finding("it has no keys", "leave out --server-key and --client-key")
     if kind == "ROUTER":
         text = "it accepts the connection, but does not reply"
-        return Finding(text, "the daemon may be overloaded: try a longer --timeout", is_daemon=True)
+        return Finding(text, "the daemon may be overloaded: try a longer --timeout", QUERY)
     if kind == "XPUB":
-        return Finding("this is the bus of a daemon", QUERY_PORT, is_daemon=True)
+        return Finding("this is the bus of a daemon", QUERY_PORT, BUS)
     what = f"type {kind}" if kind else "another program"
     return Finding(f"this is a ZeroMQ socket of {what}", QUERY_PORT)
 

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import signal
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,10 @@ from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 if TYPE_CHECKING:
     from zinfo.sinks.nats.sink import Sink
 
+logger = logging.getLogger("zinfo.sinks.nats")
+
 _STATS_SECONDS = 60.0
+_SILENCE_SECONDS = 5.0  # a daemon may be started at the same time as the sink
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _NAME = click.STRING
 
@@ -203,7 +208,7 @@ def nats(**options: Any) -> None:
         raise EnvironmentNotReadyError(
             f"zinfo sink nats needs nats-py, which is not installed: {command_for_extra('nats')}"
         ) from None
-    interrupted = asyncio.run(_run(made, stats=options["stats"]))
+    interrupted = asyncio.run(_run(made, options))
     if interrupted and not made.connected:
         click.get_current_context().exit(INTERRUPTED)
 
@@ -255,7 +260,7 @@ def _sink(options: dict[str, Any]) -> Sink:
     )
 
 
-async def _run(made: Sink, *, stats: bool) -> bool:
+async def _run(made: Sink, options: dict[str, Any]) -> bool:
     """Run a sink until a signal comes; return whether it was Ctrl-C."""
     stop = asyncio.Event()
     signals: list[int] = []
@@ -267,16 +272,41 @@ async def _run(made: Sink, *, stats: bool) -> bool:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)
-    reporter = asyncio.create_task(_report(made)) if stats else None
+    reporter = asyncio.create_task(_report(made)) if options["stats"] else None
+    with_keys = options["server_key"] is not None
+    warner = asyncio.create_task(_look_later(options["connect"], with_keys=with_keys))
     try:
         await made.run(stop)
     finally:
+        warner.cancel()
         if reporter is not None:
             reporter.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reporter
             _log_counters(made)
     return signal.SIGINT in signals
+
+
+async def _look_later(endpoints: Sequence[str], *, with_keys: bool) -> None:
+    await asyncio.sleep(_SILENCE_SECONDS)
+    # Not in a thread of the event loop, which would have to end before the sink does.
+    arguments = {"endpoints": endpoints, "with_keys": with_keys}
+    threading.Thread(target=warn_of_silence, kwargs=arguments, daemon=True).start()
+
+
+def warn_of_silence(endpoints: Sequence[str], *, with_keys: bool) -> None:
+    """Log at which endpoints there is no daemon; the sink waits for one without a word.
+
+    Args:
+        endpoints: those of the daemons.
+        with_keys: whether the sink has CURVE keys.
+    """
+    from zinfo.cli.endpoint_probe import probe_all
+    from zinfo.cli.peer_kinds import EITHER, QUERY
+
+    for endpoint, found in probe_all(endpoints, with_keys=with_keys).items():
+        if found.role not in (QUERY, EITHER):
+            logger.warning("nothing answers at %s: %s; waiting for it", endpoint, found.text)
 
 
 async def _report(made: Sink) -> None:
@@ -286,4 +316,4 @@ async def _report(made: Sink) -> None:
 
 
 def _log_counters(made: Sink) -> None:
-    logging.getLogger("zinfo.sinks.nats").info("%s", made.count().line())
+    logger.info("%s", made.count().line())
