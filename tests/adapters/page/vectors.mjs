@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 const [definitionsFile, vectors, modules] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${modules}/${name}.js`));
 const { Filter } = await load("filtering");
+const { exactText, shortText } = await load("formatting");
 const { parse } = await load("filter_grammar");
 const { groupRows } = await load("grouping");
 const { shorten } = await load("names");
@@ -103,6 +104,24 @@ for (const { about, rows, events = [], now = 0, problems } of read("problems")?.
       kind.severity, row?.shard ?? "(daemon)", kind.name, detail, since,
     ]);
   });
+}
+
+const expressions = read("expressions");
+if (expressions) {
+  for (const { row: values, values: expected } of expressions.cases) {
+    const row = rowOf(values);
+    for (const [name, value] of Object.entries(expected)) {
+      check(`${name} of ${values.id}`, value, undefined, () => quantities.get(name).value(row));
+    }
+  }
+  for (const [name, unit] of Object.entries(expressions.units)) {
+    check(`unit of ${name}`, unit, undefined, () => quantities.get(name).unit);
+  }
+  for (const text of expressions.errors) check(`quantity ${text}`, undefined, "", () => quantities.get(text));
+}
+
+for (const [value, unit, short, exact] of read("formats")?.cases ?? []) {
+  check(`text of ${JSON.stringify(value)} ${unit}`, [short, exact], undefined, () => [shortText(value, unit), exactText(value, unit)]);
 }
 
 console.log(`${checked} checked, ${differences} different`);
