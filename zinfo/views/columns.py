@@ -1,4 +1,4 @@
-"""The columns of the table of shards: content, width and sort order. Pure."""
+"""The fixed columns of the table of `zinfo demo`: content, width and sort order. Pure."""
 
 from __future__ import annotations
 
