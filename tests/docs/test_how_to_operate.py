@@ -285,7 +285,7 @@ def test_alert_and_dashboard(desk_with: DeskMaker) -> None:
     assert block(page, "text").strip() in desk.type(page, "sh")
     assert "SUCCESS" in desk.type(page, "sh", 1)
     groups = read_yaml(DEPLOY / "prometheus" / "zinfo.rules.yml")[0]["groups"]
-    assert [len(group["rules"]) for group in groups] == [9, 10]  # as the page says
+    assert [len(group["rules"]) for group in groups] == [12, 10]  # as the page says
 
 
 @pytest.fixture
