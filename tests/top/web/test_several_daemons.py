@@ -31,6 +31,11 @@ def test_copies_are_merged_and_what_is_missing_is_named() -> None:
             (entry,) = fetch(url, f"api/v1/infos?shard_ids={shard}&keys=role").json["data"]
             assert entry["role"] == "master"
         assert {one["id"] for one in fetch(url, "api/v1/shards").json["data"]} == set(IDS)
+        history = fetch(url, "api/v1/history?fields=memory").json["data"]
+        assert (set(history["ids"]), len(history["fields"]["memory"])) == (set(IDS), len(IDS))
+        for name in ("shard_ids", "ids"):
+            history = fetch(url, f"api/v1/history?{name}={IDS[0]}").json["data"]
+            assert (history["ids"], history["points"]) == ([IDS[0]], 180)
         for path in ("shards", "infos"):
             assert fetch(url, f"api/v1/{path}?state=down&state=busy").json["data"] == []
         assert {one["shard"] for one in fetch(url, "api/v1/events").json["data"]} >= set(IDS)

@@ -144,7 +144,7 @@ def _ask_fleet(fleet: Fleet, op: str, args: Mapping[str, object]) -> object:
     labels = given.labels("labels")
     if op == "history":
         fields, since = given.texts("fields"), given.seconds("since")
-        return body_of(fleet.history(given.ids("shard_ids"), fields, labels, since=since))
+        return body_of(fleet.history(given.shard_ids(), fields, labels, since=since))
     if op == "shards":
         return list(fleet.shards(given.shard_ids(), labels, state=given.states("state")))
     return list(
