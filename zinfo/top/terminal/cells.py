@@ -10,8 +10,8 @@ from rich.style import Style
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.arrangement import GroupLine
-from zinfo.top.terminal.table_columns import Column, cell_text, text_of
-from zinfo.views.formatting import STALE, memory_text, safe, seconds_text
+from zinfo.top.terminal.table_columns import Column, cell_text
+from zinfo.views.formatting import STALE, memory_text, safe, seconds_text, short_text
 from zinfo.views.rows import Row, Series
 from zinfo.views.sparklines import downsample, draw_sparkline
 from zinfo.views.totals import Totals, total_of
@@ -129,7 +129,7 @@ def _total_text(rows: Sequence[Row], totals: Totals, column: Column) -> str:
         apart = totals.memory_replicas if column.series == "memory" else None
         return f"+{memory_text(apart)} r" if apart else ""
     total = total_of(column.quantity, rows)
-    return "" if total is None else text_of(total, column.quantity)
+    return "" if total is None else short_text(total, column.quantity.unit)
 
 
 def state_text(row: Row, width: int) -> str:

@@ -21,11 +21,13 @@ from zinfo.top.terminal.heading import Heading
 from zinfo.top.terminal.layout import Layout, lay_out
 from zinfo.top.terminal.look import Looker
 from zinfo.top.terminal.menus import grouping_choices, quantities_of, sort_choices
+from zinfo.top.terminal.problems_screen import ProblemsScreen
 from zinfo.top.terminal.shard_screen import ShardScreen
 from zinfo.top.terminal.table import Table
 from zinfo.top.terminal.table_columns import DEFAULT, Column, column, columns_of
 from zinfo.views.filtering import Filter, FilterError
 from zinfo.views.grouping import TOTALS_FIELDS
+from zinfo.views.problems import FIELDS as PROBLEM_FIELDS
 from zinfo.views.rows import Series
 from zinfo.views.totals import Totals, totals
 
@@ -44,6 +46,7 @@ class FleetScreen(BaseScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "unfilter", "Show all", key_display="Esc"),
+        Binding("p", "problems", "Problems"),
         Binding("t", "groups", "Groups"),
         Binding("c", "columns", "Columns"),
         Binding("s", "sort", "Sort"),
@@ -95,7 +98,7 @@ class FleetScreen(BaseScreen):
     def _fields(self) -> frozenset[str]:
         """Return the fields of INFO that the table, its totals and the problems read."""
         columns = (one.quantity.fields for one in self._with_sort_column())
-        return frozenset().union(TOTALS_FIELDS, self.arrangement.fields, *columns)
+        return frozenset().union(TOTALS_FIELDS, PROBLEM_FIELDS, self.arrangement.fields, *columns)
 
     def _arrange(self) -> None:
         """Show the rows that were read last as the user has chosen."""
@@ -145,7 +148,8 @@ class FleetScreen(BaseScreen):
                 self.head.title(
                     f"{feed.daemons}  {self.source.endpoint}".strip(), self.table.position()
                 ),
-                feed_line(feed, self.source.endpoint, width, self.glyphs) or states_line(of),
+                feed_line(feed, self.source.endpoint, width, self.glyphs)
+                or states_line(of, look.problems, width, self.glyphs),
                 sums_line(of, sums, width, self.glyphs),
             ]
         )
@@ -276,6 +280,10 @@ class FleetScreen(BaseScreen):
         """Show all shards."""
         self.bar.clear()
         self.table.focus()
+
+    def action_problems(self) -> None:
+        """Show what is wrong."""
+        self.app.push_screen(ProblemsScreen(self.source, self.glyphs, self._looker))
 
     def on_heading_clicked(self, message: Heading.Clicked) -> None:
         """Sort by the clicked column."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
@@ -23,6 +25,7 @@ from zinfo.views.formatting import (
     safe,
     seconds_text,
 )
+from zinfo.views.problems import Problem
 from zinfo.views.rows import FeedState, Row, Series
 from zinfo.views.sparklines import downsample, draw_bars
 from zinfo.views.totals import Totals
@@ -100,8 +103,17 @@ def feed_line(
     return [(styles.fit(text, width, glyphs), styles.ALARM)]
 
 
-def states_line(of: Totals) -> list[tuple[str, Style]]:
-    """Return the number of shards, and of those in each state."""
+def states_line(
+    of: Totals, problems: Sequence[Problem], width: int, glyphs: Glyphs
+) -> list[tuple[str, Style]]:
+    """Return the number of shards, of those in each state, and at the right of problems.
+
+    Args:
+        of: of the shards that are shown.
+        problems: of all shards.
+        width: in columns.
+        glyphs: the characters to draw with.
+    """
     plural = "" if of.shards == 1 else "s"
     parts: list[tuple[str, Style]] = [(f"{of.shards} shard{plural}", styles.BOLD)]
     sign = ": "
@@ -113,7 +125,29 @@ def states_line(of: Totals) -> list[tuple[str, Style]]:
                 (f"{of.states[state]} {safe(state)}", styles.event_style(state)),
             ]
             sign = ", "
+    right = problems_parts(problems) if problems else []
+    room = width - _length(right) - 1
+    left = styles.cut(parts, room, glyphs)
+    return [*left, (" " * (room + 1 - _length(left)), styles.PLAIN), *right]
+
+
+def problems_parts(problems: Sequence[Problem]) -> list[tuple[str, Style]]:
+    """Return the number of problems of each severity, worst first."""
+    if not problems:
+        return [("no problem is known", styles.PLAIN)]
+    counts = Counter([one.severity for one in problems])
+    parts: list[tuple[str, Style]] = []
+    for severity, count in counts.items():
+        plural = "s" if severity == "warning" and count != 1 else ""
+        parts += [
+            (", " if parts else "", styles.PLAIN),
+            (f"{count} {severity}{plural}", styles.severity_style(severity)),
+        ]
     return parts
+
+
+def _length(parts: Sequence[tuple[str, Style]]) -> int:
+    return sum(cell_len(text) for text, _ in parts)
 
 
 def sums_line(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import cached_property
 
 from zinfo.top.source import Source
 from zinfo.views.filtering import Known
+from zinfo.views.problems import Problem, daemon_facts, find_problems
 from zinfo.views.rows import FeedState, Row
+from zinfo.wire.lifecycle import Event
+
+_EVENTS = 200  # of the daemon itself, in which problems are found
 
 
 class Look:
@@ -20,11 +25,24 @@ class Look:
         known: the names that a filter may use; those of fields are empty until they are read.
     """
 
-    def __init__(self, now: float, rows: Sequence[Row], feed: FeedState, known: Known) -> None:
+    def __init__(
+        self,
+        now: float,
+        rows: Sequence[Row],
+        feed: FeedState,
+        known: Known,
+        daemon_events: Sequence[Event] = (),
+    ) -> None:
         self.now = now
         self.rows = rows
         self.feed = feed
         self.known = known
+        self._daemon_events = daemon_events
+
+    @cached_property
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with shards and with zinfo, the worst first."""
+        return find_problems(self.rows, daemon_facts(self._daemon_events, time.time()))
 
     @cached_property
     def labels(self) -> dict[str, set[str]]:
@@ -54,5 +72,7 @@ class Looker:
         """Read the model again."""
         with self._source.locked() as model:
             now = self._source.now()
-            self.look = Look(now, model.rows(now), model.feed(now), model.known())
+            self.look = Look(
+                now, model.rows(now), model.feed(now), model.known(), model.events(_EVENTS, "")
+            )
         return self.look

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from zinfo.views import quantities
 from zinfo.views.columns import OVERALL
 from zinfo.views.expressions import number
-from zinfo.views.formatting import (
-    NOTHING,
-    count_text,
-    memory_text,
-    rate_text,
-    ratio_text,
-    role_text,
-    seconds_text,
-    value_text,
-)
+from zinfo.views.formatting import NOTHING, ratio_text, role_text, short_text
 from zinfo.views.quantities import QUANTITIES, Quantity, UnknownQuantityError, quantity, value_of
 from zinfo.views.rows import Row
 
@@ -34,15 +24,6 @@ DEFAULT = (
 MAX_COLUMNS = 60
 """Maximum number of columns."""
 
-_TEXTS: Mapping[str, Callable[[float | None], str]] = {
-    quantities.COUNT: count_text,
-    quantities.NUMBER: rate_text,
-    quantities.PER_SECOND: count_text,
-    quantities.BYTES: memory_text,
-    quantities.BYTES_PER_SECOND: memory_text,
-    quantities.RATIO: ratio_text,
-    quantities.SECONDS: seconds_text,
-}
 _SPARK_WIDTH = 7
 _TEXT_WIDTH = 12
 _NUMBER_WIDTH = 5
@@ -111,14 +92,4 @@ def cell_text(one: Column, row: Row) -> str:
     if one.name == "hits" and value is None and row.current:
         overall = number(value_of(QUANTITIES["hits_overall"])(row))
         return NOTHING if overall is None else f"{OVERALL}{ratio_text(overall)}"
-    return text_of(value, one.quantity)
-
-
-def text_of(value: object, one: Quantity) -> str:
-    """Return a value of a quantity as a short text."""
-    if value is None:
-        return NOTHING
-    exact = number(value)
-    if exact is None or not one.numeric:
-        return value_text(value)
-    return _TEXTS[one.unit](exact)
+    return short_text(value, one.quantity.unit)
