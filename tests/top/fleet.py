@@ -124,8 +124,8 @@ class FleetSource(FakeSource):
         return fields
 
     def poll_all(self) -> None:
-        """A second later every shard that answers has been polled, and is busy."""
-        self.time += 1.0
+        """Five seconds later every shard that answers has been polled, and is busy."""
+        self.time += 5.0
         self.step += 1
         self._revision += 1
         for at, one in enumerate(self.members):

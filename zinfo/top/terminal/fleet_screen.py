@@ -23,7 +23,8 @@ from zinfo.top.terminal.look import Looker
 from zinfo.top.terminal.menus import grouping_choices, quantities_of, sort_choices
 from zinfo.top.terminal.problems_screen import ProblemsScreen
 from zinfo.top.terminal.shard_screen import ShardScreen
-from zinfo.top.terminal.table import Table
+from zinfo.top.terminal.short_names import ShortNames
+from zinfo.top.terminal.table import FOLD_WIDTH, Table
 from zinfo.top.terminal.table_columns import DEFAULT, Column, column, columns_of
 from zinfo.views.filtering import Filter, FilterError
 from zinfo.views.grouping import TOTALS_FIELDS
@@ -69,6 +70,7 @@ class FleetScreen(BaseScreen):
         self._offset = 0
         self.layout_of_columns = Layout((), 0, 0)
         self._visible_series: dict[str, Series | None] = {}  # by shard; read when first drawn
+        self._names = ShortNames(glyphs)
         self.head = Head(glyphs, 3)
         self.heading = Heading(glyphs)
         self.table = Table(glyphs, self._series)
@@ -115,7 +117,9 @@ class FleetScreen(BaseScreen):
             self.layout_of_columns = layout
             self.refresh_bindings()
         self.table.empty = self._why_empty()
-        self.table.show_arranged(arranged, layout, lambda shard: shard)
+        room = layout.placed[0].width - (FOLD_WIDTH if arranged.grouped else 0)
+        self._names.fit([row.shard for row in arranged.rows], room)
+        self.table.show_arranged(arranged, layout, self._names)
         self.heading.show(layout, order.sort, ascending=order.ascending)
         if self.pane.display:
             with self.source.locked() as model:

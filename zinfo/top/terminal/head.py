@@ -27,7 +27,7 @@ from zinfo.views.formatting import (
 )
 from zinfo.views.problems import Problem
 from zinfo.views.rows import FeedState, Row, Series
-from zinfo.views.sparklines import downsample, draw_bars
+from zinfo.views.sparklines import downsample, draw_sparkline
 from zinfo.views.totals import Totals
 from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
@@ -177,7 +177,7 @@ def sums_line(
     for name, text, values in sums:
         parts += [(f"{name} ", styles.DIM), (text, styles.BOLD)]
         if values and series:
-            bars = draw_bars(downsample(values, series.newest, spark), 1, glyphs.bars)[0]
+            bars = draw_sparkline(downsample(values, series.newest, spark), glyphs.bars)
             parts += [(" ", styles.PLAIN), (bars, styles.BARS)]
         parts.append(("  ", styles.PLAIN))
     return parts

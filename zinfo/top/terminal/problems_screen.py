@@ -20,6 +20,7 @@ from zinfo.top.terminal.filter_bar import FilterBar
 from zinfo.top.terminal.head import Head, feed_line, problems_parts
 from zinfo.top.terminal.look import Looker
 from zinfo.top.terminal.shard_screen import ShardScreen
+from zinfo.top.terminal.short_names import ShortNames
 from zinfo.views.formatting import DAEMON, safe, seconds_text
 from zinfo.views.problems import Problem
 
@@ -52,6 +53,7 @@ class ProblemList(CursorLines):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(id="problems")
         self._glyphs = glyphs
+        self._names = ShortNames(glyphs)
         self._problems: Sequence[Problem] = ()
 
     @property
@@ -62,6 +64,7 @@ class ProblemList(CursorLines):
     def show_problems(self, problems: Sequence[Problem]) -> None:
         """Show these problems."""
         self._problems = problems
+        self._names.fit([one.shard for one in problems], _widths(self.size.width)[0])
         self.show_items(len(problems))
 
     def key_of(self, index: int) -> Hashable:
@@ -81,7 +84,7 @@ class ProblemList(CursorLines):
             (">" if chosen else " ", styles.BOLD),
             (fit(one.severity, _SEVERITY, glyphs), style),
             (fit(since, _SINCE - 1, glyphs, right=True) + " ", styles.PLAIN),
-            (fit(safe(one.shard), shard_width, glyphs) + " ", styles.PLAIN),
+            (fit(self._names(one.shard), shard_width, glyphs) + " ", styles.PLAIN),
             (fit(safe(one.title), title_width, glyphs) + "  ", style),
             (fit(safe(one.detail), room, glyphs), styles.PLAIN),
         ]

@@ -19,7 +19,8 @@ from zinfo.top.terminal.layout import MARK, Layout
 from zinfo.views.columns import GAP
 from zinfo.views.rows import Row, Series
 
-_FOLD_WIDTH = 2  # of the mark that a click folds
+FOLD_WIDTH = 2
+"""Characters before the title of a group, and before the ids of its shards."""
 
 
 class Table(CursorLines):
@@ -92,7 +93,7 @@ class Table(CursorLines):
             for column, _, room in self._layout.placed:
                 parts += [self._cells.of_group(item, column, room), (" " * GAP, styles.PLAIN)]
         else:
-            indent = _FOLD_WIDTH if self._grouped else 0
+            indent = FOLD_WIDTH if self._grouped else 0
             for column, _, room in self._layout.placed:
                 parts += [self._cells.of_row(item, column, room, indent)]
                 parts += [(" " * GAP, styles.PLAIN)]
