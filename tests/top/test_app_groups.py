@@ -48,7 +48,7 @@ def test_shards_are_grouped_by_cluster_with_totals_and_replicas_apart(
         await press(pilot, "down", "enter")
         assert groups(pilot)[1].startswith(">▾")
         assert "Enter Fold" in lines(pilot)[-1]
-        assert all("prod-eu" in line for line in shards(pilot))
+        assert all("eu-central" in line for line in shards(pilot))
         await press(pilot, "down")
         assert "Enter Open" in lines(pilot)[-1]
         await press(pilot, "space")
