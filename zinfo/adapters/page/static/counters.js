@@ -5,8 +5,9 @@ import { isNumber, own, splitPath } from "./expressions.js";
 
 // Fields that are read wherever a rate is shown: they decrease with a reset or restart.
 export const RESET_FIELDS = ["uptime_in_seconds", "total_commands_processed"];
-const RESET_MARKERS = [
-  ...RESET_FIELDS, "total_connections_received", "total_net_input_bytes", "keyspace_hits", "keyspace_misses",
+// Fields that decrease with a reset; "run_id" changes with a restart.
+export const RESET_MARKERS = [
+  "run_id", ...RESET_FIELDS, "total_connections_received", "total_net_input_bytes", "keyspace_hits", "keyspace_misses",
 ];
 const MIN_SECONDS = 0.001; // between two polls, below which there is no rate
 

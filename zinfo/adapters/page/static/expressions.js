@@ -2,6 +2,7 @@
 // A value that is unknown is null.
 
 export const isNumber = (value) => typeof value === "number" && !Number.isNaN(value);
+const splitPaths = new Map(); // of paths that were split: the same ones for all shards
 const number = (value) => (isNumber(value) ? value : null);
 const PERCENT = /^[0-9]{1,9}(?:\.[0-9]{1,9})?%$/;
 const isMap = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -30,8 +31,14 @@ export function ratesOf([name, ...operands]) {
 
 // Returns field and key of `FIELD.KEY`; the key is "" where there is none.
 export function splitPath(path) {
-  const at = path.indexOf(".");
-  return at < 0 ? [path, ""] : [path.slice(0, at), path.slice(at + 1)];
+  let found = splitPaths.get(path);
+  if (!found) {
+    const at = path.indexOf(".");
+    found = at < 0 ? [path, ""] : [path.slice(0, at), path.slice(at + 1)];
+    if (splitPaths.size > 10_000) splitPaths.clear();
+    splitPaths.set(path, found);
+  }
+  return found;
 }
 
 // A fact that is empty or not finite is unknown, such as the age of a shard without INFO.

@@ -42,7 +42,7 @@ export class Problems {
       const matching = kind.filter.select(kind.answers ? answering : known);
       if (!matching.length) continue;
       const sorted = this.ordering.sort(matching, this.quantities.get("id"));
-      found.push(...sorted.map((row) => ({ kind, row, detail: detail(kind, row), since: sinceOf(kind, row) })));
+      for (const row of sorted) found.push(new ShardProblem(kind, row));
     }
     const severity = ({ kind }) => this.severities.indexOf(kind.severity);
     return found.sort((one, other) => severity(one) - severity(other));
@@ -72,7 +72,22 @@ export class Problems {
   }
 }
 
-function detail({ parts }, row) {
+// A problem of a shard; what only the visible ones need is computed on demand.
+class ShardProblem {
+  constructor(kind, row) {
+    Object.assign(this, { kind, row });
+  }
+
+  get detail() {
+    return detailOf(this.kind, this.row);
+  }
+
+  get since() {
+    return sinceOf(this.kind, this.row);
+  }
+}
+
+function detailOf({ parts }, row) {
   return parts.map((part) => {
     if (typeof part === "string") return part;
     const value = part.value(row);

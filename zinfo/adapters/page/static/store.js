@@ -1,6 +1,7 @@
 // The newest values of all shards, as the messages of the stream bring them.
 
-import { rates } from "./counters.js";
+import { RESET_MARKERS, rates } from "./counters.js";
+import { splitPath } from "./expressions.js";
 import { Row, STALE } from "./rows.js";
 
 const MAX_EVENTS = 1000;
@@ -8,12 +9,13 @@ const FACTS = ["labels", "state", "reason", "error", "role", "version", "interva
 
 export class Store {
   // `isCounter`: returns whether a field, or an item of it, counts. `clock`: returns seconds that only grow.
-  constructor({ isCounter, clock = () => performance.now() / 1000 } = {}) {
+  constructor({ isCounter = () => true, clock = () => performance.now() / 1000 } = {}) {
     Object.assign(this, { isCounter, clock });
     this.rows = new Map(); // by id
     this.events = []; // the newest last
     this.feed = { fresh: false, problem: "", daemons: "", missing: [], ever: false, staleAt: clock() };
     this.ratePaths = [];
+    this.counted = []; // fields from which rates are computed
     this.version = 0; // grows with each change
     this.numbers = new Map(); // rows by the number that the stream gives them
     this.epoch = null;
@@ -32,7 +34,8 @@ export class Store {
 
   // Sets the counters whose rates are computed: paths, `FIELD` or `FIELD.KEY`.
   wantRates(paths) {
-    this.ratePaths = [...paths];
+    this.ratePaths = [...paths].filter((path) => this.isCounter(...splitPath(path)));
+    this.counted = [...new Set([...this.ratePaths.map((path) => splitPath(path)[0]), ...RESET_MARKERS])];
   }
 
   // Applies a message of the stream.
@@ -118,11 +121,17 @@ export class Store {
         const row = this.numbers.get(at[index]);
         if (!row) continue;
         // The former values are needed for rates, until those of this message are complete.
-        row.old ??= { time: row.time, info: { ...row.info } };
+        row.old ??= { time: row.time, info: this.countedIn(row.info) };
         if (values[index] === null) delete row.info[field];
         else row.info[field] = values[index];
       }
     }
+  }
+
+  countedIn(info) {
+    const found = {};
+    for (const field of this.counted) if (field in info) found[field] = info[field];
+    return found;
   }
 
   setTimes({ at, values }) {
@@ -132,7 +141,7 @@ export class Store {
       const old = row.old ?? { time: row.time, info: row.info };
       const time = values[index] > 0 ? values[index] : null; // a shard without INFO has none
       if (time !== null && old.time !== null && time !== old.time) {
-        row.rates = rates(old.info, row.info, time - old.time, this.ratePaths, this.isCounter);
+        row.rates = rates(old.info, row.info, time - old.time, this.ratePaths);
       }
       row.time = time;
       row.old = null;
