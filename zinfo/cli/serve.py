@@ -79,7 +79,8 @@ def _choices(annotated: object) -> list[str]:
 @click.option(
     "--http",
     metavar="HOST:PORT",
-    help="Serve metrics for Prometheus, a JSON API and a stream of changes over HTTP here. "
+    help="Serve a page for browsers, metrics for Prometheus, a JSON API and a stream of changes "
+    "over HTTP here. "
     "[default: off]",
 )
 @click.option(

@@ -7,6 +7,7 @@ and `glyphs` the characters. All of these are pure: no threads, sockets, clocks 
 `feed` fills the model from a daemon while a view looks at it: `table_reader` and `facts` read the
 table, `event_reader` the events, `shard_feed` and `sections` a shard whose page is open.
 `log_bridge` shows log warnings as events; `source` is the interface between feed and views. The
-views: `terminal/`, which alone needs textual, `web/`, and `zinfo.demo`. Imports `zinfo.client`;
-`web/` imports `zinfo.adapters`, too.
+views: `terminal/`, which alone needs textual, and `zinfo.demo`. `web/` serves the page, which
+computes in the browser: it uses the readers, but not the model. Imports `zinfo.client`; `web/`
+imports `zinfo.adapters`, too.
 """
