@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
 
 from zinfo.client.updates import Delta, Value
 from zinfo.top.event_log import EventLog
@@ -18,22 +16,15 @@ from zinfo.top.history import SERIES, STEP, STEPS, History, resampled, step_at
 from zinfo.top.known_names import KnownNames
 from zinfo.top.record import Reading, Record, Status
 from zinfo.top.series_numbers import summed
-from zinfo.views.counters import ratio
 from zinfo.views.filtering import Known
-from zinfo.views.rows import ANSWERING, Copy, FeedState, Means, Row, Section, Series, Totals
-from zinfo.views.sparklines import downsample
+from zinfo.views.rows import ANSWERING, Copy, FeedState, Row, Section, Series
 from zinfo.wire.lifecycle import Event
 
 SILENT = 5.0
 """Seconds without a new reading from the daemon after which nothing counts as fresh."""
 
-_Sums: TypeAlias = "tuple[float | None, float | None, float | None, float | None, float | None]"
-
 TOTALS_INTERVAL = 0.5
 """Seconds between two values of the sums, at least."""
-
-MEANS = 20
-"""Number of means of a series."""
 
 NO_REPORT = "nothing was read from the daemon in time"
 """The problem that is shown in that case."""
@@ -48,8 +39,8 @@ class TopModel:
     - `row(shard, now)`: one shard; None where it is not watched;
     - `sections(shard, now)`: its INFO by section, with the rate and age of each field's change;
     - `series(shard, now)`: its last 15 minutes, see `Series`;
-    - `means(shard, now)`: the same as twenty means each, for a sparkline;
-    - `totals(now, rows)`, `totals_series(now)`: the sums over all shards;
+    - `totals_series(now)`: the same of all shards together (`zinfo.views.totals` has the present
+      sums of any rows);
     - `events(count, shard)`: the newest events; `events_version`, which grows with each; and
       `events_complete_to`, the number up to which none is missing;
     - `lacks_sections(shard)`: whether the shard's sections should be requested;
@@ -114,24 +105,6 @@ class TopModel:
         if not record.filled:
             self._shown.add(shard)
         return record.series(now, fresh=self._is_fresh(now, shard))
-
-    def means(self, shard: str, now: float) -> Means | None:
-        """Return the last minutes of a shard as few values; None where it is not watched."""
-        series = self.series(shard, now)
-        if series is None:
-            return None
-        return Means(
-            *(downsample(getattr(series, name), series.newest, MEANS) for name in Means._fields)
-        )
-
-    def totals(self, now: float, rows: Sequence[Row] | None = None) -> Totals:
-        """Return the sums over all shards.
-
-        Args:
-            now: the time.
-            rows: the result of `rows(now)`, where the caller has it; saves making them again.
-        """
-        return self._totals(self.rows(now) if rows is None else rows)
 
     def totals_series(self, now: float) -> Series:
         """Return the last minutes of all shards together, as `series_numbers.summed` does."""
@@ -370,13 +343,6 @@ class TopModel:
     def _is_fresh(self, now: float, shard: str = "") -> bool:
         return self._fresh and self._reports(now) and shard not in self._stale
 
-    def _totals(self, rows: Sequence[Row]) -> Totals:
-        states = Counter([row.shown_state for row in rows])
-        current = [row for row in rows if row.fresh and row.state in ANSWERING]
-        if not current and (rows or not self._fresh):
-            return Totals(len(rows), states, None, None, None, None, None)
-        return Totals(len(rows), states, *_sums(current))
-
     def _record_totals(self, now: float) -> None:
         numbers: Sequence[float] = (math.nan,) * len(SERIES)
         if self._is_fresh(now):
@@ -393,16 +359,3 @@ class TopModel:
         first = step_at(self._totals_at) + 1 if followed else None
         self._history.add(numbers, step_at(now), first)
         self._totals_at = now
-
-
-def _sums(rows: Sequence[Row]) -> _Sums:
-    """Return the sums of ops, memory, clients and keys, and the hit ratio of all reads."""
-    hits = [row.rates.get("keyspace_hits") or 0 for row in rows]
-    misses = [row.rates.get("keyspace_misses") or 0 for row in rows]
-    return (
-        sum([row.ops or 0 for row in rows]),
-        sum([row.memory or 0 for row in rows]),
-        sum([row.clients or 0 for row in rows]),
-        sum([row.keys or 0 for row in rows]),
-        ratio(sum(hits), sum(misses)),
-    )

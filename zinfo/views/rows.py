@@ -144,25 +144,6 @@ def _share(hits: float | None, misses: float | None) -> float | None:
     return hits / (hits + misses)
 
 
-class Totals(NamedTuple):
-    """All shards together. The sums include only rows that are current.
-
-    Attributes:
-        shards: how many there are.
-        states: number of shards by shown state: "up", "down", ..., and "stale".
-        ops, memory, clients, keys: sums; None where no row is current.
-        hit_ratio: share of the reads of their last intervals that found their key.
-    """
-
-    shards: int
-    states: Mapping[str, int]
-    ops: float | None
-    memory: float | None
-    clients: float | None
-    keys: float | None
-    hit_ratio: float | None
-
-
 class Series(NamedTuple):
     """The last minutes of some numbers: one value per step, the newest last; NaN for unknown.
 
@@ -188,20 +169,6 @@ class Series(NamedTuple):
     net_out: Sequence[float]
     evicted: Sequence[float]
     lag: Sequence[float]
-
-
-class Means(NamedTuple):
-    """The last minutes of the numbers with a sparkline, as few values; NaN for unknown.
-
-    Attributes:
-        ops: commands per second.
-        memory: bytes used.
-        hit_ratio: of the polling interval, 0 to 1.
-    """
-
-    ops: Sequence[float]
-    memory: Sequence[float]
-    hit_ratio: Sequence[float]
 
 
 class Field(NamedTuple):
