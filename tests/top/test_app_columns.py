@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.pilot import Pilot
 
@@ -89,3 +91,22 @@ def test_each_line_is_as_wide_as_the_screen_at_any_size() -> None:
             assert {len(line) for line in lines(pilot)} == {width}
 
     show(FleetSource(6), steps, (250, 24))
+
+
+def test_columns_are_saved_as_a_set_and_chosen_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    async def steps(pilot: Pilot[None]) -> None:
+        seen = await press(pilot, "c")
+        assert "1 default  2 memory  3 replication" in seen
+        await press(pilot, "3", "s", *"mine", "enter")
+        assert "mine" in (tmp_path / "zinfo" / "top.toml").read_text()
+        await press(pilot, "s", *"memory", "enter")
+        assert "is a set of zinfo" in text(pilot)
+        await press(pilot, "enter")
+        assert "link" in headings(pilot)
+        assert "ops/s" not in headings(pilot)
+
+    show(FleetSource(6), steps, WIDE)

@@ -17,6 +17,7 @@ from zinfo.top.terminal import styles
 from zinfo.top.terminal.cursor_lines import CursorLines
 from zinfo.top.terminal.framed_screen import FramedScreen, TextScreen
 from zinfo.top.terminal.head import Head
+from zinfo.views.column_sets import MAX_NAME
 from zinfo.views.formatting import safe
 from zinfo.views.quantities import (
     BYTES_PER_SECOND,
@@ -26,9 +27,6 @@ from zinfo.views.quantities import (
     RATIO,
     Quantity,
 )
-
-MAX_SET_NAME = 30
-"""Maximum length of the name of a saved set, in characters."""
 
 FIXED = "id"
 """The column that is always the first."""
@@ -243,7 +241,7 @@ class ColumnsScreen(FramedScreen["tuple[str, ...] | None"]):
     def action_save(self) -> None:
         """Ask for a name, and save the columns as a set."""
         self.app.push_screen(
-            TextScreen("save the columns as", self.glyphs, max_length=MAX_SET_NAME), self._named
+            TextScreen("save the columns as", self.glyphs, max_length=MAX_NAME), self._named
         )
 
     def _named(self, name: str | None) -> None:

@@ -22,6 +22,7 @@ from zinfo.top.terminal.layout import Layout, lay_out
 from zinfo.top.terminal.look import Looker
 from zinfo.top.terminal.menus import grouping_choices, quantities_of, sort_choices
 from zinfo.top.terminal.problems_screen import ProblemsScreen
+from zinfo.top.terminal.sets import known_sets, save_set
 from zinfo.top.terminal.shard_screen import ShardScreen
 from zinfo.top.terminal.short_names import ShortNames
 from zinfo.top.terminal.table import FOLD_WIDTH, Table
@@ -241,8 +242,8 @@ class FleetScreen(BaseScreen):
             ColumnsScreen(
                 quantities_of(self._looker.look),
                 [one.name for one in self._columns],
-                {"default": DEFAULT},
-                lambda _name, _columns: "",
+                known_sets(),
+                save_set,
                 self.glyphs,
             ),
             self._set_columns,

@@ -6,23 +6,16 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+from zinfo.views.column_sets import BUILT_IN, MAX_COLUMNS, SPARK
+from zinfo.views.column_sets import DEFAULT as DEFAULT_SET
 from zinfo.views.columns import OVERALL
 from zinfo.views.expressions import number
 from zinfo.views.formatting import NOTHING, ratio_text, role_text, short_text
 from zinfo.views.quantities import QUANTITIES, Quantity, UnknownQuantityError, quantity, value_of
 from zinfo.views.rows import Row
 
-SPARK = "~"
-"""End of the name of a column that is the sparkline of a quantity: `ops~`."""
-
-DEFAULT = (
-    *("id", "state", "role", "ops", "ops~", "memory", "memory~", "full", "hits", "hits~"),
-    *("clients", "keys", "net_in", "net_out", "version", "interval", "age"),
-)
+DEFAULT = BUILT_IN[DEFAULT_SET]
 """The columns where none are chosen, from left to right."""
-
-MAX_COLUMNS = 60
-"""Maximum number of columns."""
 
 _SPARK_WIDTH = 7
 _TEXT_WIDTH = 12
