@@ -21,13 +21,15 @@ from benchmarks.cores import Cores
 from benchmarks.worker import ROOT
 from tests.spawning import HOST, command_prefix
 from tests.waiting import wait_until
+from zinfo.views.column_sets import BUILT_IN, DEFAULT, SPARK
 from zinfo.views.counters import RESET_MARKERS
-from zinfo.views.quantities import QUANTITIES
+from zinfo.views.problems import FIELDS as PROBLEM_FIELDS
+from zinfo.views.quantities import quantity
 
 _START_TIMEOUT = 60.0  # seconds until it prints its address
 _READ_TIMEOUT = 30.0  # seconds between two messages
-_SHOWN = ("ops", "memory", "maxmemory", "full", "hits", "hits_overall", "clients", "keys")
-_FIELDS = {*RESET_MARKERS, "run_id"}.union(*(QUANTITIES[name].fields for name in _SHOWN))
+_SHOWN = [quantity(name.removesuffix(SPARK)) for name in BUILT_IN[DEFAULT]]
+_FIELDS = {*RESET_MARKERS, *PROBLEM_FIELDS}.union(*(one.fields for one in _SHOWN))
 _KEYS = [("keys", field) for field in sorted(_FIELDS)]  # what the page shows first
 
 
