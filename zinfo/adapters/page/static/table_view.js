@@ -127,7 +127,7 @@ class TableView {
     if (!this.columns) return; // it is being made
     this.setColumns();
     this.want();
-    this.update();
+    this.redraw();
   }
 
   setColumns() {
@@ -154,8 +154,16 @@ class TableView {
     this.context.want([...used, ...others, ...groupingFields(this.group).map((field) => quantities.get(field))]);
   }
 
+  // Draws the table again though the data has not changed.
+  redraw() {
+    this.drawn = null;
+    this.update();
+  }
+
   update() {
     const { store } = this.context;
+    if (this.drawn === store.version) return;
+    this.drawn = store.version;
     this.select();
     this.rows = this.order(this.selected);
     const lines = this.group ? this.grouped() : plainLines(this.rows);
@@ -234,12 +242,12 @@ class TableView {
 
   toggle(line) {
     this.folding.toggle(line.group.key);
-    this.update();
+    this.redraw();
   }
 
   foldAll(open) {
     this.folding.setAll(this.groups, open);
-    this.update();
+    this.redraw();
   }
 
   sortBy(name) {
