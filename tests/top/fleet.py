@@ -103,6 +103,7 @@ class FleetSource(FakeSource):
         group = sum(map(ord, one.cluster)) % 7
         fields: dict[str, int | str] = {
             "run_id": f"{at:040x}",
+            "instantaneous_ops_per_sec": 1500,
             "role": "slave" if one.replica else "master",
             "redis_version": "7.2.4" if group % 2 else "7.0.15",
             "master_replid": f"{one.cluster}-{one.number}",

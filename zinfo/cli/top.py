@@ -27,8 +27,9 @@ _INSTEAD = "`zinfo top --once` and `zinfo watch` print lines"
         "Keys",
         "arrows, PgUp, PgDn    move",
         "Enter, Esc            open a shard's page, go back",
-        "< >, r                sort by another column, reverse the order",
+        "s, < >, r             sort by any field, by another column; reverse the order",
         "/                     filter, for example: db- site=fra ops>100 !down",
+        "p, t, c               problems, groups, columns",
         "e, ?, q               events, help, quit",
     )
     + "\n\n"

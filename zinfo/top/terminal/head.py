@@ -126,6 +126,9 @@ def states_line(
             ]
             sign = ", "
     right = problems_parts(problems) if problems else []
+    if _length(parts) + _length(right) >= width:  # states are more important than notes
+        severe = [one for one in problems if one.severity != "info"]
+        right = problems_parts(severe) if severe else []
     room = width - _length(right) - 1
     left = styles.cut(parts, room, glyphs)
     return [*left, (" " * (room + 1 - _length(left)), styles.PLAIN), *right]
