@@ -10,13 +10,14 @@ from textual.widgets import Input
 
 from tests.promises import Promise
 from tests.top.building import delta, event, status
-from tests.top.fake import INFO, FakeSource
+from tests.top.fake import FakeSource
 from tests.top.screen import NARROW, WIDE, lines, press, see, segments, show, text
 from zinfo.top.glyphs import PLAIN
 from zinfo.top.model import SILENT
 from zinfo.top.terminal.app import TopApp
 from zinfo.top.terminal.fleet_screen import FleetScreen
 from zinfo.top.terminal.help_screen import lines as help_lines
+from zinfo.top.terminal.shard_screen import ShardScreen
 
 FIRST = "10.0.0.0:6379"
 
@@ -148,17 +149,17 @@ def test_all_keys_that_move_do_so() -> None:
         assert await chosen(pilot, "pageup") == "10.0.0.1"
         assert await chosen(pilot, "G", "g") == "10.0.0.0"
         await press(pilot, "enter", "down", "j")
-        await see(pilot, "lines 3-")
-        await press(pilot, "end")
-        await see(pilot, f"of {len(INFO) + 1}")
-        last = lines(pilot)[-2]
-        assert await press(pilot, "up", "k")
-        assert last not in lines(pilot)
+        page = pilot.app.screen
+        assert isinstance(page, ShardScreen)
+        assert page.page.cursor == 2
+        await press(pilot, "end", "up", "k")
+        assert page.page.cursor == page.page.count - 3
         await press(pilot, "home", "question_mark")
-        assert "Keys" not in await press(pilot, "down")
-        assert "Keys" in await press(pilot, "up")
-        assert "Keys" not in await press(pilot, "pagedown")
-        assert "Keys" in await press(pilot, "pageup")
+        first = lines(pilot)[0]
+        assert first not in await press(pilot, "down")
+        assert first in await press(pilot, "up")
+        assert first not in await press(pilot, "pagedown")
+        assert first in await press(pilot, "pageup")
 
     show(FakeSource(100), steps)
 
@@ -195,81 +196,6 @@ def test_keys_are_text_while_a_filter_is_typed() -> None:
         assert pilot.app.is_running
 
     show(FakeSource(2), steps)
-
-
-@pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_a_shards_page_has_every_field_highlighted_changes_rates_and_plots(
-    size: tuple[int, int],
-) -> None:
-    source = FakeSource(3)
-    source.model.set_sections(FIRST, {"Memory": ["used_memory"], "Stats": ["keyspace_hits"]})
-    for _ in range(10):
-        source.poll_all()
-
-    async def steps(pilot: Pilot[None]) -> None:
-        seen = await press(pilot, "enter")
-        assert f"zinfo top  {FIRST}  site=ams" in seen
-        assert "up  primary 7.0.15  interval 0.5s" in seen
-        for title in ("ops/s ", "memory ", "hit ratio ", "5 min ago", "now", "per s", "changed"):
-            assert title in seen
-        assert "# Memory  1 field" in seen
-        (memory,) = [line for line in lines(pilot) if "used_memory" in line]
-        assert memory.startswith("* used_memory")
-        assert memory.rstrip().endswith("0.0s")
-        (hits,) = [line for line in lines(pilot) if "keyspace_hits" in line]
-        assert hits.split()[-2:] == ["2.00", "0.0s"]  # one in each half second
-        assert "█" in seen
-        source.time += 5
-        source.set_statuses()
-        await see(pilot, "  used_memory")  # no longer highlighted
-        found = set()
-        for _ in range(60):
-            found |= {line[2:].split()[0] for line in lines(pilot) if line[2:].split()}
-            await press(pilot, "pagedown")
-        assert set(INFO) <= found | {
-            name
-            for name in INFO
-            if any(name.startswith(cut.rstrip("…")) for cut in found if "…" in cut)
-        }
-        for key in ("Esc Back", "left right Section", "/ Filter", "e Events"):
-            assert key in lines(pilot)[-1]
-        await press(pilot, "escape")
-        assert len(rows(pilot)) == 3
-
-    show(source, steps, size)
-
-
-def test_sections_are_requested_and_can_be_jumped_between() -> None:
-    source = FakeSource(1)
-
-    async def steps(pilot: Pilot[None]) -> None:
-        await press(pilot, "enter")
-        assert set(source.wanted) == {FIRST}
-        names = list(INFO)
-        source.model.set_sections(
-            FIRST, {"One": names[:50], "Two": names[50:100], "Three": names[100:]}
-        )
-        await see(pilot, "One  lines 1-", "# One  50 fields")
-        assert "# Two" in await press(pilot, "right")
-        assert "# Three" in await press(pilot, "right")
-        assert "# Two" in await press(pilot, "left")
-        await see(pilot, "Two  lines")
-
-    show(source, steps)
-
-
-def test_fields_can_be_filtered_by_name() -> None:
-    async def steps(pilot: Pilot[None]) -> None:
-        await press(pilot, "enter")
-        seen = await press(pilot, "slash", *"keyspace_")
-        assert "keyspace_hits" in seen
-        assert "redis_version" not in seen
-        assert "redis_version" in await press(pilot, "escape")
-        assert len(rows(pilot)) == 0  # it is still the shard's page
-        await press(pilot, "escape")
-        assert len(rows(pilot)) == 1
-
-    show(FakeSource(1), steps)
 
 
 def test_the_page_of_a_removed_shard_says_that_it_is_no_longer_watched() -> None:

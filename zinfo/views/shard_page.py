@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from zinfo.client.updates import Value
-from zinfo.views.expressions import number
+from zinfo.views.expressions import Expression, number
 from zinfo.views.quantities import (
     BYTES,
     COUNT,
@@ -303,12 +303,21 @@ def _natural(name: str) -> tuple[int, str]:
     return (int(name[:18]), "") if name.isdecimal() else (0, name)
 
 
+def field_of(expression: Expression) -> Iterator[str]:
+    """Yield the field whose own value an expression has; none for one that is computed."""
+    name, *operands = expression
+    if name == "value":
+        yield str(operands[0])
+    elif name in ("known", "percent") and isinstance(operands[0], tuple):
+        yield from field_of(operands[0])
+
+
 def shown_fields(info: Mapping[str, Value]) -> frozenset[str]:
     """Return the fields of an INFO that the parts show; all others belong to the list below."""
     fields: set[str] = set()
     for part in PARTS:
         for item in part.items:
-            fields |= quantity(item.quantity).fields
+            fields.update(field_of(quantity(item.quantity).expression))
         if part.table is not None:
             prefixes = tuple(dict.fromkeys(column.prefix for column in part.table.columns))
             fields.update(

@@ -129,8 +129,16 @@ class ChoiceScreen(FramedScreen["str | None"]):
         Binding("pagedown", "page(1)", "Page down", show=False),
     ]
 
-    def __init__(self, title: str, choices: Sequence[Choice], present: str, glyphs: Glyphs) -> None:
-        super().__init__(title, glyphs)
+    def __init__(
+        self,
+        title: str,
+        choices: Sequence[Choice],
+        present: str,
+        glyphs: Glyphs,
+        *,
+        max_width: int = 78,
+    ) -> None:
+        super().__init__(title, glyphs, max_width=max_width)
         self._choices = Choices(choices, present, glyphs)
         self._count = len(choices)
         self._search = Search(placeholder="type to search", select_on_focus=False)

@@ -307,7 +307,9 @@ class FleetScreen(BaseScreen):
 
     def on_table_opened(self, message: Table.Opened) -> None:
         """Open the shard's page."""
-        self.app.push_screen(ShardScreen(self.source, self.glyphs, message.shard))
+        self.app.push_screen(
+            ShardScreen(self.source, self.glyphs, message.shard, lambda: self.shown_shards)
+        )
 
     @property
     def shown_shards(self) -> list[str]:

@@ -19,14 +19,33 @@ from zinfo.views.formatting import STATE_COLOURS
 
 _KEYS = (
     ("up down PgUp PgDn", "move; also j k space, Home End, g G"),
-    ("Enter", "open the shard's page; Esc goes back"),
-    ("< >", "sort by the previous or next column; or click a heading"),
-    ("r", "reverse the sort order"),
-    ("/", "filter; Enter applies it, Esc clears it"),
-    ("left right", "on a shard's page: previous or next section"),
+    ("Enter", "open the shard's page, or fold and unfold a group"),
+    ("Esc", "go back; clear the filter or the search"),
+    ("/", "filter the table, or search the page; Enter applies it"),
     ("e", "show events; Tab moves there to scroll, and back"),
     ("?", "this help; Esc, ? or q goes back"),
     ("q Ctrl-C", "quit; Ctrl-Z suspends"),
+)
+_TABLE_KEYS = (
+    ("p", "problems: what is wrong, the worst first"),
+    ("t", "groups: by label, cluster, primary, version, ..."),
+    ("+ -", "unfold or fold all groups"),
+    ("c", "columns: any field of INFO; sets of columns"),
+    ("s", "sort by any quantity; r reverses the order"),
+    ("r", "reverse the sort order"),
+    ("< >", "sort by the previous or next column; or click a heading"),
+    ("left right", "show the columns that do not fit"),
+)
+_SHARD_KEYS = (
+    ("left right", "previous or next part, or section of INFO"),
+    ("Enter", "on a link: open the primary or the replica"),
+    ("[ ]", "previous or next shard of the table"),
+    ("s", "sort the commands; the same column again: reverse"),
+    ("x", "exact values, with all digits; again: short ones"),
+    ("v", "the next plots, where not all fit"),
+    ("h l", "cursor in the plots: earlier and later"),
+    ("=", "choose a shard to compare with, side by side"),
+    ("d", "in a comparison: only what differs, or all"),
 )
 _STATES = (
     ("up", "the shard answers INFO"),
@@ -46,13 +65,16 @@ _COLUMNS = (
     ("totals", "of the shards that answer; the bars show 15 minutes"),
 )
 _FIELDS = (
-    ("*", "the field has just changed; also bold"),
+    ("*", "the value has just changed; also bold"),
+    ("!", "in a comparison: the values differ"),
     ("per s", "growth of a counter per second between two polls;"),
     ("", "- until the next poll after a restart or CONFIG RESETSTAT"),
     ("changed", "seconds since the last change; empty: none seen so far"),
 )
 _PARTS = (
     ("Keys", _KEYS),
+    ("Keys of the table", _TABLE_KEYS),
+    ("Keys of a shard's page", _SHARD_KEYS),
     ("States", _STATES),
     ("Numbers", _COLUMNS),
     ("A shard's page", _FIELDS),

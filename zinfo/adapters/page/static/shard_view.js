@@ -205,11 +205,17 @@ class ShardView {
   }
 }
 
+// Returns the field whose own value an expression has; "" for one that is computed.
+function fieldOf([name, operand]) {
+  if (name === "value") return operand;
+  return name === "known" || name === "percent" ? fieldOf(operand) : "";
+}
+
 function usedFields({ definitions, quantities }) {
   const fields = new Set();
   const prefixes = [];
   for (const part of definitions.json.shard_page) {
-    for (const { quantity } of part.items) for (const field of quantities.get(quantity).fields) fields.add(field);
+    for (const { quantity } of part.items) fields.add(fieldOf(quantities.get(quantity).expression));
     for (const { prefix } of part.table?.columns ?? []) prefixes.push({ prefix, numbered: part.table.numbered });
   }
   return { fields, prefixes };
