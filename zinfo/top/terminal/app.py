@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -22,6 +23,8 @@ from zinfo.top.terminal.look import Looker
 
 REDRAW_INTERVAL = 0.5
 """Seconds between two redraws."""
+
+_REST = 6  # times the CPU time of a redraw until the next one
 
 
 _THEME = Theme(
@@ -76,6 +79,7 @@ class TopApp(App[None]):
         self.glyphs = glyphs
         self.register_theme(_THEME)
         self.theme = _THEME.name
+        self._next_redraw = 0.0
         self.animation_level = "none"  # animations cost bandwidth over ssh
 
     def on_mount(self) -> None:
@@ -83,7 +87,14 @@ class TopApp(App[None]):
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.push_screen(FleetScreen(self.source, self.glyphs, Looker(self.source)))
-        self.set_interval(REDRAW_INTERVAL, self.redraw)
+        self.set_interval(REDRAW_INTERVAL, self._redraw_in_turn)
+
+    def _redraw_in_turn(self) -> None:
+        """Redraw, but less often where that takes long: keys come first."""
+        if time.monotonic() >= self._next_redraw:
+            began = time.thread_time()
+            self.redraw()
+            self._next_redraw = time.monotonic() + _REST * (time.thread_time() - began)
 
     def redraw(self) -> None:
         """Redraw the screen that is visible, also below a frame, from the model."""
