@@ -28,7 +28,7 @@ from operator import attrgetter
 from typing import TypeAlias, cast
 
 from zinfo.client.updates import Value
-from zinfo.views.rows import Row
+from zinfo.views.rows import KEYLESS, Row
 
 Expression: TypeAlias = "tuple[str | Expression, ...]"
 Evaluator: TypeAlias = "Callable[[Row], object]"
@@ -48,6 +48,7 @@ def fields_of(expression: Expression) -> Iterator[str]:
         yield split_path(cast("str", operands[0]))[0]
     elif name == "sum":
         yield from DATABASES
+        yield from KEYLESS
     else:
         for operand in operands:
             if isinstance(operand, tuple):
@@ -129,7 +130,7 @@ def _sum(prefix: str, key: str) -> Evaluator:
                 total, numbers = total + item if numbers else item, True
         if numbers:
             return total
-        return 0 if row.info and not found else None
+        return 0 if row.info and not found and row.info.keys().isdisjoint(KEYLESS) else None
 
     return evaluate
 

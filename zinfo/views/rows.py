@@ -11,6 +11,9 @@ from zinfo.client.updates import Value
 from zinfo.views.formatting import STALE, role_text
 from zinfo.wire.lifecycle import LOADING, UP
 
+KEYLESS = ("garnet_version", "sentinel_masters")
+"""Fields of servers whose INFO never has databases. Others leave out those that are empty."""
+
 ANSWERING = frozenset({UP, LOADING})
 """States in which a shard answers INFO, so that its newest INFO is current."""
 
@@ -101,7 +104,9 @@ class Row(NamedTuple):
             if name[:2] == "db" and name[2:].isdigit()
         ]
         numbers = [one for one in counts if one is not None]
-        return sum(numbers) if numbers or (self.info and not counts) else None
+        if numbers:
+            return sum(numbers)
+        return 0 if self.info and not counts and self.info.keys().isdisjoint(KEYLESS) else None
 
     @property
     def hit_ratio(self) -> float | None:

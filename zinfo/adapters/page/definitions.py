@@ -21,6 +21,7 @@ from zinfo.views.quantities import (
     QUANTITIES,
     Quantity,
 )
+from zinfo.views.rows import KEYLESS
 from zinfo.views.shard_page import PARTS, Part
 
 MAX_KEYS: Final = 64
@@ -36,7 +37,7 @@ def definitions() -> dict[str, object]:
         "former_names": FORMER_NAMES,
         "numeric_units": sorted(NUMERIC),
         "max_name": MAX_NAME,
-        "databases": DATABASES,
+        "databases": [*DATABASES, *KEYLESS],
         # The unit of a field is that of the first pattern that is found in its name.
         "field_units": [
             {"pattern": pattern.pattern, "unit": unit} for pattern, unit in FIELD_UNITS

@@ -5,6 +5,7 @@ export const isNumber = (value) => typeof value === "number" && !Number.isNaN(va
 const splitPaths = new Map(); // of paths that were split: the same ones for all shards
 const number = (value) => (isNumber(value) ? value : null);
 const PERCENT = /^[0-9]{1,9}(?:\.[0-9]{1,9})?%$/;
+const KEYLESS = ["garnet_version", "sentinel_masters"]; // of servers whose INFO never has databases
 const isMap = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 export const own = (map, name) => (Object.hasOwn(map, name) ? (map[name] ?? null) : null);
@@ -16,7 +17,7 @@ export function evaluator([name, ...operands]) {
   return make(...operands);
 }
 
-// Returns the fields of INFO that an expression reads. `databases`: those of a sum.
+// Returns the fields of INFO that an expression reads. `databases`: those that a sum reads.
 export function fieldsOf([name, ...operands], databases) {
   if (name === "value" || name === "rate") return [splitPath(operands[0])[0]];
   if (name === "sum") return databases;
@@ -70,7 +71,7 @@ function sum(prefix, key) {
       if (one !== null) [total, numbers] = [total + one, numbers + 1];
     }
     if (numbers) return total;
-    return maps === 0 && Object.keys(row.info).length ? 0 : null;
+    return maps === 0 && Object.keys(row.info).length && !KEYLESS.some((name) => Object.hasOwn(row.info, name)) ? 0 : null;
   };
 }
 
