@@ -25,6 +25,8 @@ export class SearchBox {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.apply(), DELAY);
     });
+    // A press on a heading right after the last key must not lose the filter.
+    this.input.addEventListener("blur", () => { if (this.timer) this.apply(); });
     this.input.addEventListener("keydown", (event) => this.handle(event));
     this.filter = new Filter("", quantities);
   }
@@ -51,6 +53,7 @@ export class SearchBox {
 
   apply() {
     clearTimeout(this.timer);
+    this.timer = 0;
     const text = this.input.value.trim();
     this.parse(text);
     if (!this.error) this.go({ filter: text }, { replace: true });
