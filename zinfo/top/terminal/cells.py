@@ -60,7 +60,7 @@ class Cells:
         base = styles.PLAIN if row.current else styles.DIM
         if column.series:
             return self._spark(row, column, width), base + styles.BARS
-        text, style = self._text(row, column, width - indent), styles.PLAIN
+        text, style = self._text(row, column, width), styles.PLAIN
         if column.name == "id":
             text = " " * indent + text
         make = _STYLES.get(column.name)

@@ -13,6 +13,8 @@ MARK = 1
 
 _LEAST_ID = 16  # characters that the id has at least, if it needs them
 _ID_SHARE = 0.35  # of the width that the id has at least, if it needs it
+_WIDE = 100  # characters of a table in which a state has room for why and since when
+_WIDE_STATE = 17
 _WIDEST_SPARK = 20  # up to which sparklines take unused space
 
 
@@ -59,7 +61,7 @@ def lay_out(columns: Sequence[Column], width: int, longest: int, offset: int) ->
         longest: characters of the longest id.
         offset: how many columns after the id to hide at the left; fewer where that leaves space.
     """
-    first, *others = columns
+    first, *others = (_with_room(one, width) for one in columns)
     room = width - MARK
     least = max(1, min(longest, max(_LEAST_ID, round(room * _ID_SHARE)), room))
     widths = [one.width for one in others]
@@ -72,6 +74,12 @@ def lay_out(columns: Sequence[Column], width: int, longest: int, offset: int) ->
     shown = _widened(others[begin:end], max(0, left - spare))
     placed = list(_placed([(first, least + spare), *shown]))
     return Layout(placed, begin, len(others) - end)
+
+
+def _with_room(column: Column, width: int) -> Column:
+    """Return the column with its width in a table of this width."""
+    wide = column.name == "state" and width >= _WIDE
+    return column._replace(width=_WIDE_STATE) if wide else column
 
 
 def _fitting(widths: Sequence[int], begin: int, room: int) -> int:

@@ -167,7 +167,12 @@ class ProblemsScreen(BaseScreen):
     def redraw(self) -> None:
         """Read the model and show it."""
         look, width = self._looker.read(), self.size.width
-        problems = [one for one in look.problems if self._wanted in _text(one)]
+        problems = look.problems
+        if self._wanted:
+            reasons = {row.shard: row.reason for row in look.rows}
+            problems = [
+                one for one in problems if self._wanted in _text(one, reasons.get(one.shard, ""))
+            ]
         self.list.empty = "no problem is known" if look.feed.fresh else "unknown: see above"
         if self._wanted:
             self.list.empty = f"0 of {len(look.problems)} shown"
@@ -225,5 +230,5 @@ class ProblemsScreen(BaseScreen):
         self.app.push_screen(ShardScreen(self.source, self.glyphs, message.shard))
 
 
-def _text(one: Problem) -> str:
-    return f"{one.severity} {one.shard} {one.title} {one.detail}".casefold()
+def _text(one: Problem, reason: str) -> str:
+    return f"{one.severity} {one.shard} {one.title} {reason} {one.detail}".casefold()
