@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.top.building import delta, status, whole
 from tests.top.fake import INFO, FakeSource
 from zinfo.client.updates import Info
+from zinfo.wire.lifecycle import Event
 
 CLUSTERS = (
     ("prod-ap-southeast-1-cache", "ap-southeast-1"),
@@ -18,6 +20,27 @@ CLUSTERS = (
 """Names of the clusters, and their regions."""
 
 MEBI = 1024 * 1024
+
+ERRORS = {
+    "refused": "connection refused",
+    "timeout": "no reply to INFO within 2 s",
+    "auth": "WRONGPASS invalid username-password pair or user is disabled.",
+}
+"""Why a shard is down, and what the daemon says of it."""
+
+RUN_IDS = (f"{0x5EED:040x}", f"{0xC0FFEE:040x}")
+"""Of a server before and after it was restarted."""
+
+HAPPENED = (
+    (4, "down", "refused", 2000.0),
+    (7, "down", "timeout", 1500.0),
+    (201, "down", "auth", 900.0),
+    (120, "up", "", 400.0),
+    (340, "restarted", "", 280.0),
+    (260, "down", "refused", 240.0),
+    (410, "down", "timeout", 65.0),
+)
+"""Events: number of the shard, type, reason and how many seconds ago."""
 
 
 class Member(NamedTuple):
@@ -69,6 +92,7 @@ class FleetSource(FakeSource):
         super().__init__(0)
         self.members = list(members(count))
         self.step = 0
+        self._counters: dict[str, dict[str, int]] = {}  # by shard: those that grow
         for at, one in enumerate(self.members):
             self.statuses[one.shard] = status(
                 labels={"cluster": one.cluster, "site": one.region}, age=0.3
@@ -95,17 +119,37 @@ class FleetSource(FakeSource):
                 shard = self.members[at].shard
                 self.statuses[shard] = self.statuses[shard]._replace(state="new", age=math.inf)
 
-    def set_down(self, shard: str, reason: str) -> None:
-        """Have a shard not answer any more."""
-        self.statuses[shard] = self.statuses[shard]._replace(state="down", reason=reason, age=240.0)
+    def set_down(self, shard: str, reason: str, ago: float = 240.0) -> None:
+        """Have a shard not answer any more, for some seconds."""
+        self.statuses[shard] = self.statuses[shard]._replace(
+            state="down", reason=reason, age=ago, error=ERRORS[reason], since=self.time - ago
+        )
 
-    def _fixed(self, at: int, one: Member) -> dict[str, int | str]:
-        group = sum(map(ord, one.cluster)) % 7
-        fields: dict[str, int | str] = {
+    def break_more(self) -> None:
+        """Have some more happen, of which there are events with a wall clock time."""
+        now = time.time()
+        events: list[Event] = []
+        for at, kind, reason, ago in HAPPENED:
+            if at >= len(self.members):
+                continue
+            shard = self.members[at].shard
+            if kind == "down":
+                self.set_down(shard, reason, ago)
+            else:
+                self.statuses[shard] = self.statuses[shard]._replace(since=self.time - ago)
+            message = ERRORS.get(reason, "")
+            number = len(events) + 1
+            old, new = {"down": ("up", "down"), "up": ("loading", "up")}.get(kind, RUN_IDS)
+            events.append(Event(shard, kind, old, new, reason, message, number, 1, now - ago))
+        self.model.add_events(events)
+        self.set_statuses()
+
+    def _fixed(self, at: int, one: Member) -> Info:
+        fields: Info = {
             "run_id": f"{at:040x}",
             "instantaneous_ops_per_sec": 1500,
             "role": "slave" if one.replica else "master",
-            "redis_version": "7.2.4" if group % 2 else "7.0.15",
+            "redis_version": "7.2.4" if one.region == "us-east-1" else "7.0.15",
             "master_replid": f"{one.cluster}-{one.number}",
             "maxmemory": 2048 * MEBI,
             "maxmemory_policy": "noeviction",
@@ -117,11 +161,13 @@ class FleetSource(FakeSource):
                 "master_host": one.primary,
                 "master_port": 6379,
                 "master_link_status": "down" if at % 97 == 13 else "up",
-                "master_last_io_seconds_ago": at % 3,
+                "master_last_io_seconds_ago": 57 if at == 61 else at % 3,
                 "slave_repl_offset": 1000 + at,
             }
         else:
             fields["connected_slaves"] = 1
+            host = _host(one.cluster, one.number, replica=True)
+            fields["slave0"] = {"ip": host, "port": 6379, "state": "online", "lag": 0}
         return fields
 
     def poll_all(self) -> None:
@@ -135,16 +181,24 @@ class FleetSource(FakeSource):
             wave = 1 + math.sin(self.step / 7 + at)
             ops = 0 if at % 41 == 5 else int(400 + 900 * wave + (at * 37) % 3000)
             used = (300 + (one.number * 67) % 1700) * MEBI + int(wave * 9 * MEBI) + self.step * 1000
-            changed = {
+            hits = 5 * ops * (0.99 - (at % 30) / 100 - wave / 40)
+            changed: Info = {
                 "instantaneous_ops_per_sec": ops,
                 "used_memory": used,
-                "keyspace_hits": self.step * (900 + at),
-                "keyspace_misses": self.step * (10 + at % 300),
-                "total_commands_processed": self.step * 1000,
-                "total_net_input_bytes": self.step * (20_000 + at * 100),
-                "total_net_output_bytes": self.step * (90_000 + at * 700),
+                "connected_clients": 20 + (at * 13) % 400 + int(wave * 9),
                 "evicted_keys": self.step * 30 if at % 111 == 20 else 0,
             }
+            grown = {
+                "total_commands_processed": 5 * ops,
+                "keyspace_hits": int(hits),
+                "keyspace_misses": 5 * ops - int(hits),
+                "total_net_input_bytes": ops * 400,
+                "total_net_output_bytes": ops * 2100,
+            }
+            counters = self._counters.setdefault(one.shard, dict.fromkeys(grown, 0))
+            for name, growth in grown.items():
+                counters[name] += growth
+            changed |= counters
             self.model.apply(
                 delta(self._revision, self.time, {**changed}, shard=one.shard), self.time
             )

@@ -17,9 +17,11 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.info_texts import TEXTS
 from zinfo.adapters.http.responses import encode
 from zinfo.adapters.page.definitions import definitions as shared_definitions
 from zinfo.adapters.page.resources import CONTENT_POLICY_OF_PAGE
+from zinfo.info.parser import parse
 
 CLUSTERS = ("cache-euw1", "session-use1", "feed-apse1")
 REGIONS = ("eu-west-1", "us-east-1", "ap-southeast-1")
@@ -27,7 +29,7 @@ TYPES = {"css": "text/css", "html": "text/html", "js": "text/javascript"}
 GIB = 1 << 30
 STEP = 5.0  # seconds between two values of the history
 POINTS = 180
-SERIES = ("ops", "memory", "hit_ratio", "clients")
+SERIES = ("ops", "memory", "hit_ratio", "clients", "net_in", "net_out")
 
 
 class FakeShard:
@@ -40,6 +42,7 @@ class FakeShard:
 
     def __init__(self, number: int, seed: int = 1) -> None:
         self.random = random.Random(seed * 1_000_003 + number)
+        self.evicts = 0  # keys with each poll
         node, self.replica = number // 2, number % 2 == 1
         cluster = node % 3
         name, region = CLUSTERS[cluster], REGIONS[cluster]
@@ -85,6 +88,7 @@ class FakeShard:
             "rejected_connections": 0,
             "mem_fragmentation_ratio": round(self.random.uniform(1.0, 1.6), 2),
             "rdb_last_bgsave_status": "ok",
+            "rdb_changes_since_last_save": int(self.base * 60),
             "aof_last_write_status": "ok",
             "aof_last_bgrewrite_status": "ok",
             "loading": 0,
@@ -109,6 +113,7 @@ class FakeShard:
         ops = int(self.base * (0.8 + 0.4 * jump()))
         info = self.info
         info["uptime_in_seconds"] += 1
+        info["evicted_keys"] += self.evicts
         info["instantaneous_ops_per_sec"] = ops
         info["total_commands_processed"] += ops
         info["keyspace_hits"] += int(ops * (0.9 + 0.09 * jump()))
@@ -129,6 +134,8 @@ class FakeShard:
             "memory": info["used_memory"],
             "hit_ratio": 0.95,
             "clients": info["connected_clients"],
+            "net_in": self.base * 80,
+            "net_out": self.base * 400,
         }.get(name)
         if mean is None:
             return [None] * POINTS
@@ -202,6 +209,26 @@ class FleetServer:
         self.events.append({"number": number, "time": since, "shard": shard.id, **event})
         self.wake()
 
+    def break_some(self) -> None:
+        """Have some shards be down, loading, busy, full, evict, or lag."""
+        self.set_state(40, "down", "timeout", "no reply to INFO within 2 s", ago=4000)
+        self.set_state(120, "up", ago=400)
+        self.set_state(3, "down", "refused", "connection refused", ago=240)
+        self.set_state(8, "loading", ago=12)
+        self.set_state(29, "busy", ago=5)
+        full = self.shards[10].info
+        full |= {"used_memory": int(0.97 * full["maxmemory"]), "maxmemory_policy": "noeviction"}
+        self.shards[60].evicts = 700
+        self.shards[33].info["master_last_io_seconds_ago"] = 57
+        self.shards[35].info["master_link_status"] = "down"
+        self.shards[50].info["rdb_last_bgsave_status"] = "err"
+        for shard in self.shards[6:8]:  # these have all fields of a real one
+            real = parse(TEXTS["redis-7.0.15-primary-3"]).fields
+            shard.info = {
+                **{one: real[one] for one in real if not one.startswith("slave")},
+                **shard.info,
+            }
+
     def push(self) -> None:
         """Poll all shards that answer, and send what changed."""
         for shard in self.shards:
@@ -264,11 +291,23 @@ class FleetServer:
             },
         }
 
+    def events_of(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the events of some shards; without ids those of all."""
+        return [event for event in self.events if not ids or event["shard"] in ids]
+
     def infos(self, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
         """Return the INFO of some shards."""
         wanted = set(query.get("shard_ids", ()))
         return [
-            {**shard.info, "meta": {"shard_identifier": shard.id, "state": shard.facts["state"]}}
+            {
+                **shard.info,
+                "meta": {
+                    "shard_identifier": shard.id,
+                    "state": shard.facts["state"],
+                    "revision": shard.facts["revision"],
+                    "time": time.time(),
+                },
+            }
             for shard in self.shards
             if shard.id in wanted
         ]
@@ -346,7 +385,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/view.json": lambda: json.loads(self.about),
             "/api/v1/history": lambda: fleet.history(query),
             "/api/v1/infos": lambda: fleet.infos(query),
-            "/api/v1/events": lambda: fleet.events,
+            "/api/v1/events": lambda: fleet.events_of(query.get("ids", [])),
         }
         if "/" not in name and file.is_file():
             self._send(200, file.read_bytes(), TYPES[name.rpartition(".")[2]])
