@@ -100,7 +100,7 @@ class Tab:
         return self.page
 
 
-def _open_tab(browser: Browser, fleet: FleetServer, **options: Any) -> Iterator[Tab]:
+def opened_tab(browser: Browser, fleet: FleetServer, **options: Any) -> Iterator[Tab]:
     """Open a page; at the end, it must not have reported an error."""
     problems: list[str] = []
     context = browser.new_context(**options)
@@ -134,11 +134,11 @@ def fleet() -> Iterator[FleetServer]:
 @pytest.fixture(scope="module")
 def tab(browser: Browser, fleet: FleetServer) -> Iterator[Tab]:
     """A page with many shards; nothing changes in it unless a test does it."""
-    yield from _open_tab(browser, fleet, viewport={"width": 1280, "height": 800})
+    yield from opened_tab(browser, fleet, viewport={"width": 1280, "height": 800})
 
 
 @pytest.fixture(scope="module")
 def small_tab(browser: Browser) -> Iterator[Tab]:
     """A page with few shards, whose state tests change and restore."""
     with FleetServer(20) as server:
-        yield from _open_tab(browser, server, viewport={"width": 1280, "height": 600})
+        yield from opened_tab(browser, server, viewport={"width": 1280, "height": 600})
