@@ -30,3 +30,11 @@ def test_a_click_on_a_key_of_the_last_line_presses_it() -> None:
         assert "shards" in text(pilot)
 
     show(FakeSource(2), steps, NARROW)
+
+
+def test_the_footer_of_the_help_has_each_key_once() -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "question_mark")
+        assert lines(pilot)[-1].count("Esc Back") == 1
+
+    show(FakeSource(1), steps)

@@ -115,7 +115,8 @@ class HelpScreen(Screen[None]):
     """The scrollable help."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q", "app.pop_screen", "Back", key_display="Esc"),
+        Binding("escape", "app.pop_screen", "Back", key_display="Esc"),
+        Binding("question_mark,q", "app.pop_screen", "Back", show=False),
         Binding("up,k", "scroll(-1)", "Scroll", key_display="up down"),
         Binding("down,j", "scroll(1)", "Down", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
