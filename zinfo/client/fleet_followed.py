@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from zinfo.client.record import Record
+from zinfo.client.updates import Gap
 from zinfo.wire.bus_messages import KIND_EVENT
 from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED, STATES, Event
 
@@ -92,19 +93,37 @@ class Followed:
 class Owed:
     """Updates of one shard that are made when the consumer is ready for them.
 
+    A Gap stands between the events, where those that are missing would be.
+
     Attributes:
+        shard: its id.
         after: number of queued updates that have to be given before.
         former: events of the copy that was followed before, to be given before the Changeover.
         events: of the followed copy, to be given before the Snapshot.
-        gaps: kinds of messages of the shard that are missing.
+        lacks_deltas: whether deltas are missing.
         recovers: whether the shard was said to be stale.
     """
 
+    shard: str
     after: int
-    former: list[Event] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    gaps: set[str] = field(default_factory=set)
+    former: list[Event | Gap] = field(default_factory=list)
+    events: list[Event | Gap] = field(default_factory=list)
+    lacks_deltas: bool = False
     recovers: bool = False
+
+    @property
+    def lacks_events(self) -> bool:
+        """Whether events are missing."""
+        return any(isinstance(one, Gap) for one in (*self.former, *self.events))
+
+    def add_gap(self) -> None:
+        """Note that events are missing after those that wait, and before any later one."""
+        waiting = self.events or self.former
+        if not waiting or not isinstance(waiting[-1], Gap):
+            waiting.append(self._gap())
+
+    def _gap(self) -> Gap:
+        return Gap(self.shard, KIND_EVENT, None, None)
 
     def change_copy(self, *, announced: bool) -> None:
         """Another copy is followed from now on.
@@ -113,20 +132,21 @@ class Owed:
             announced: whether the Changeover to the former copy was given. Events of a copy that
                 the consumer never heard of are dropped.
         """
+        dropped, self.events = self.events, []
         if announced:
-            self.former += self.events
-        elif self.events:
-            self.gaps.add(KIND_EVENT)
-        self.events = []
+            self.former += dropped
+        elif dropped:
+            self.add_gap()
         if len(self.former) > MAX_OWED_EVENTS:
-            removals = [event for event in self.former if event.type == REMOVED]
-            self.former = removals[-1:]
-            self.gaps.add(KIND_EVENT)
+            removals = [
+                one for one in self.former if isinstance(one, Event) and one.type == REMOVED
+            ]
+            self.former = [self._gap(), *removals[-1:]]
+            self.add_gap()
 
     def remove(self, event: Event) -> None:
         """No daemon has the shard any longer, and the event could not be queued."""
-        self.former, self.events = [event], []
-        self.gaps.add(KIND_EVENT)
+        self.former, self.events = [self._gap(), event], []
 
 
 def inferred_added(shard: str, record: Record, wall_time: float) -> Event:

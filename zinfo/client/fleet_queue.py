@@ -46,14 +46,14 @@ class FleetQueue:
         if len(self._updates) < self._max_updates:
             self._updates.append(delta)
             return True
-        self.owe(delta.shard).gaps.add("delta")
+        self.owe(delta.shard).lacks_deltas = True
         return False
 
     def add_event(self, event: Event) -> bool:
         """Queue an event; behind what the shard is owed, if anything.
 
         Returns:
-            Whether it was queued; otherwise a Gap is owed.
+            Whether it was queued; otherwise a Gap is owed, behind the events that wait.
         """
         owed = self.owed.get(event.shard)
         if owed is None and len(self._updates) < self._max_updates:
@@ -62,14 +62,14 @@ class FleetQueue:
         if owed is not None and len(owed.events) < MAX_OWED_EVENTS:
             owed.events.append(event)
             return True
-        self.owe(event.shard).gaps.add("event")
+        self.owe(event.shard).add_gap()
         return False
 
     def owe(self, shard: str) -> Owed:
         """Note that updates of a shard have to be made; return what is known of them."""
         owed = self.owed.get(shard)
         if owed is None:
-            owed = self.owed[shard] = Owed(self._given + len(self._updates))
+            owed = self.owed[shard] = Owed(shard, self._given + len(self._updates))
         return owed
 
     def next_owed(self) -> tuple[str, Owed] | None:

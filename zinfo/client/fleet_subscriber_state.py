@@ -23,9 +23,10 @@ Events. Those of the followed copy are given. Those of other copies are stored f
 changeover those are given that the former copy may not have reported, so an event may come twice.
 Daemons do not notice a change at the same moment; therefore these are the events since some polling
 intervals before the former copy was known to be complete. A change of state or labels that no event
-explains is given as an event with number 0. Wherever events may be missing, a Gap comes first: each
-shard's events are numbered, a daemon that joined later has not seen all events, and what is stored
-is bounded. A Gap with the shard "" is about events of the daemons themselves.
+explains is given as an event with number 0. Where events may be missing, a Gap stands in their
+place, before the next event: each shard's events are numbered, a daemon that joined later has not
+seen all events, and what is stored is bounded. A Gap with the shard "" is about events of the
+daemons themselves.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class FleetSubscriberState:
             return
         changes, source.mirror.changes = source.mirror.changes, []
         if source.on_message(now, started=self._started) and self._events:
-            self._queue.owe("").gaps.add(KIND_EVENT)
+            self._queue.owe("").add_gap()
         for change in changes:
             followed = self._followed.get(change.shard)
             if isinstance(change, Event) and not change.shard:
@@ -210,14 +211,14 @@ class FleetSubscriberState:
 
     def _make(self, shard: str, owed: Owed) -> None:
         """Make the updates that are owed to a shard."""
-        for kind in sorted(owed.gaps):
-            self._made.append(Gap(shard, kind, None, None))
+        if owed.lacks_deltas:
+            self._made.append(Gap(shard, KIND_DELTA, None, None))
         followed = self._followed.get(shard)
         self._made += owed.former
         if followed is None:
             self._made += owed.events
             return
-        if KIND_EVENT in owed.gaps:
+        if owed.lacks_events:
             followed.on_gap()
         source = self._source_of(followed)
         record = None if source is None else source.mirror.store.records.get(shard)
@@ -261,7 +262,7 @@ class FleetSubscriberState:
         shard = event.shard
         if event.type == REMOVED:
             if self._events and event.number and event.seq > followed.seq + 1:
-                self._queue.owe(shard).gaps.add(KIND_EVENT)
+                self._queue.owe(shard).add_gap()
             others = [one for one in self._sources.values() if one is not source]
             if any(shard in one.mirror.store.records for one in others):
                 followed.removed = event
@@ -276,7 +277,7 @@ class FleetSubscriberState:
         if not self._events:
             return
         if event.seq >= first_missing + (event.number > 0):
-            self._queue.owe(shard).gaps.add(KIND_EVENT)
+            self._queue.owe(shard).add_gap()
         if self._queue.add_event(event):
             followed.note(event)
 
@@ -330,7 +331,7 @@ class FleetSubscriberState:
         followed.certain_until = None
         record = source.mirror.store.records[shard]
         if self._events and record.seq > followed.seq:  # an event was lost, and changed no state
-            self._queue.owe(shard).gaps.add(KIND_EVENT)
+            self._queue.owe(shard).add_gap()
         followed.seq = max(followed.seq, record.seq)
         if followed.stale:
             followed.stale = False
@@ -360,7 +361,7 @@ class FleetSubscriberState:
         if former is not None:
             followed.state, followed.labels = former.state, former.labels
             if self._since(former, source, shard) < source.events.complete_since:
-                owed.gaps.add(KIND_EVENT)
+                owed.add_gap()
         elif self._started and not any(event.type == ADDED for event in events):
             events.insert(0, inferred_added(shard, record, source.wall_time))
         for event in events:
