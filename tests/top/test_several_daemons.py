@@ -82,7 +82,7 @@ def test_a_silent_daemon_and_a_missing_slice_are_named(feed: Feed, daemons: Daem
             states = {row.shard: row.shown_state for row in model.rows(feed.now())}
         assert states == {one: "stale" if one in both else "up" for one in IDS}
         await press(pilot, "slash", *min(shards_of(0)), "enter", "enter")
-        await see(pilot, "polled by zinfo-0 (shown), zinfo-", " (silent)", "up  primary")
+        await see(pilot, "polled by zinfo-0 (shown), zinfo-", " (silent)", "  primary ")
         await press(pilot, "escape", "escape", "slash", *min(both), "enter", "enter")
         await see(pilot, f"zinfo top  {min(both)}  polled by", "MISSING: slice 1 of 3")
         await press(pilot, "escape", "escape")
