@@ -69,7 +69,7 @@ def test_a_shards_page_has_the_sections_and_values_of_the_server(
         await press(pilot, "slash", *servers[0].ident, "enter", "enter")
         await see(pilot, f"zinfo top  {servers[0].ident}", "# Memory", " 64M ")
         await press(pilot, "slash", *"run_id")
-        await see(pilot, str(servers[0].client().info()["run_id"]))
+        await see(pilot, str(servers[0].client().info()["run_id"])[:30])
         await press(pilot, "escape", "end", "slash", *"lru_clock")
         await see(pilot, "# Server  1 line", "  lru_clock")
         await press(pilot, "escape", "slash", *str(servers[0].client().dbsize()))

@@ -53,7 +53,11 @@ def test_a_wheel_built_by_the_newest_python_works_on_all_others(
     unpacker.feed(entries)
     meta = {"info_age": 10.0, "state": "up", "revision": 7, "time": 1700000000.5}
     assert list(unpacker) == [
-        {"used_memory": 1048576, "role": "master", "meta": {"shard_identifier": shard, **meta}}
+        {
+            "used_memory": 1048576,
+            "role": "master",
+            "meta": {"shard_identifier": shard, "id": shard, **meta},
+        }
         for shard in ("a", "c")
     ]
     assert (number, taken) == (2, 3)
