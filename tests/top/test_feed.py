@@ -145,7 +145,7 @@ def test_plots_begin_with_what_the_daemon_has_of_the_past(server: RealServer) ->
 
         def has_past() -> bool:
             values = client.history(fields=["memory"])["memory"][server.ident]
-            return sum(not math.isnan(value) for value in values) > STEP
+            return sum(not math.isnan(value) for value in values) > 2 * STEP
 
         wait_until(has_past, TIMEOUT, "a history")
         with Feed(daemon.query) as feed:
