@@ -7,11 +7,13 @@ from typing import TypeGuard
 
 import pytest
 
+from tests.client.test_fleet_model import SILENCE
+from tests.client.test_fleet_subscriber_model import FollowedFleet, FollowedMember
 from zinfo.client import Delta, Event, Gap
 from zinfo.client.fleet_followed import MAX_OWED_EVENTS, Followed, Owed
 from zinfo.client.fleet_source import FleetSource
 from zinfo.client.fleet_subscriber_state import FleetSubscriberState
-from zinfo.client.fleet_updates import FleetUpdate
+from zinfo.client.fleet_updates import Changeover, FleetUpdate
 from zinfo.client.mirror_state import MirrorState
 
 SHARD = "shard-0"
@@ -100,3 +102,60 @@ def test_the_newest_removal_stays_between_gaps_where_the_events_around_it_are_dr
     owed.events += [event(SHARD, "removed"), event(SHARD, "added")]
     owed.change_copy(announced=True)
     assert owed.former == [GAP, event(SHARD, "removed"), GAP]
+
+
+def two_daemons(shards: set[str]) -> FollowedFleet:
+    """Two daemons that poll these shards; the consumer has taken all updates."""
+    world = FollowedFleet([None, None], 0, [0.0, 0.0])
+    world.shards = shards
+    world.follow(10_000)
+    for member in world.members:
+        member.start(None)
+    world.recover(5.0)
+    world.subscriber.start()
+    world.drain()
+    world.consumer.taken.clear()
+    return world
+
+
+def events_of(world: FollowedFleet) -> list[Event]:
+    """Return the events of the shard that the consumer has taken."""
+    return [one for one in world.consumer.taken if isinstance(one, Event) and one.shard == SHARD]
+
+
+def add_again(member: FollowedMember) -> int:
+    """A daemon removes the shard and adds it again, and sees an event; return the seq of this."""
+    member.daemon.remove(SHARD)
+    member.daemon.add(SHARD)
+    member.daemon.happen(SHARD, "role_changed")
+    member.settle()
+    return member.daemon.seqs[SHARD]
+
+
+def test_events_of_a_new_shard_begin_when_it_was_added_last() -> None:
+    world = two_daemons(set())
+    member = world.members[0]
+    member.daemon.add(SHARD)
+    seq = add_again(member)
+    world.run(SILENCE)
+    world.drain()
+    assert [(one.type, one.seq) for one in events_of(world)] == [
+        ("added", seq - 1),
+        ("role_changed", seq),
+        ("up", seq + 1),
+    ]
+
+
+def test_a_changeover_gives_no_events_from_before_the_copy_was_added_again_but_a_gap() -> None:
+    world = two_daemons({SHARD})
+    (node, _), first = world.consumer.copies[SHARD], world.members[0]
+    followed, other = world.members if node == first.name else reversed(world.members)
+    other.daemon.happen(SHARD, "role_changed")
+    seq = add_again(other)
+    followed.kill()
+    world.run(SILENCE)
+    world.drain()
+    assert world.consumer.copies[SHARD][0] == other.name
+    assert [one.seq for one in events_of(world) if one.number] == [seq, seq + 1]
+    taken = world.consumer.taken
+    assert taken.index(GAP) < taken.index(Changeover(SHARD, other.name, other.daemon.epoch))

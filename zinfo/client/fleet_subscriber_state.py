@@ -357,11 +357,11 @@ class FleetSubscriberState:
         owed.change_copy(announced=former is None or former.announced)
         if not self._events:
             return
-        events = self._missed_events(shard, former, source)
+        events, lacks_events = self._missed_events(shard, former, source)
+        if lacks_events:
+            owed.add_gap()
         if former is not None:
             followed.state, followed.labels = former.state, former.labels
-            if self._since(former, source, shard) < source.events.complete_since:
-                owed.add_gap()
         elif self._started and not any(event.type == ADDED for event in events):
             events.insert(0, inferred_added(shard, record, source.wall_time))
         for event in events:
@@ -370,13 +370,24 @@ class FleetSubscriberState:
 
     def _missed_events(
         self, shard: str, former: Followed | None, source: FleetSource
-    ) -> list[Event]:
-        """Return the events of a copy that were not given while another copy was followed."""
-        if former is None:
-            taken = source.events.take(shard, source.events.complete_since)
-            return [event for event in taken if event.type != REMOVED]
-        taken = source.events.take(shard, self._since(former, source, shard))
-        return [event for event in taken if event.type not in (ADDED, REMOVED)]
+    ) -> tuple[list[Event], bool]:
+        """Return the events of a copy that were not given while another copy was followed.
+
+        They begin when the daemon added the shard last: earlier ones are of a copy that it removed.
+
+        Returns:
+            The events, and whether others are missing before them.
+        """
+        complete_since = source.events.complete_since
+        since = complete_since if former is None else self._since(former, source, shard)
+        events: list[Event] = []
+        drops = False
+        for event in source.events.take(shard, since):
+            if event.type == REMOVED:
+                drops, events = drops or bool(events), []
+            elif former is None or event.type != ADDED:
+                events.append(event)
+        return events, former is not None and (drops or since < complete_since)
 
     def _since(self, former: Followed, source: FleetSource, shard: str) -> float:
         """Return the local time since which the former copy may have missed events."""
