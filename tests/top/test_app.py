@@ -234,6 +234,19 @@ def test_the_events_pane_comes_and_goes_and_follows_the_newest() -> None:
     show(source, steps)
 
 
+def test_long_ids_in_the_events_keep_what_distinguishes_them() -> None:
+    source = FakeSource(2)
+    ids = [f"prod-ap-southeast-1-cache-{number:04d}.example.net:6379" for number in (17, 18)]
+    source.model.add_events(event(number, shard=one) for number, one in enumerate(ids, 1))
+
+    async def steps(pilot: Pilot[None]) -> None:
+        seen = await press(pilot, "e")
+        assert "0017" in seen
+        assert "0018" in seen
+
+    show(source, steps)
+
+
 def test_a_stale_feed_is_shown_in_a_line_and_every_row_is_stale() -> None:
     source = FakeSource(3)
     source.poll_all()

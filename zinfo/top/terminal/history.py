@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.style import Style
 from textual.strip import Strip
@@ -11,9 +11,10 @@ from zinfo.top.glyphs import Glyphs
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
 from zinfo.views.formatting import DAEMON, clock_text, event_text, safe
+from zinfo.views.names import shorten
 from zinfo.wire.lifecycle import Event
 
-_SHARD_WIDTH = 22  # columns for the id of a shard
+_SHARD_WIDTH = 26  # columns for the id of a shard, shortened in the middle
 
 
 class EventsPane(Lines):
@@ -32,6 +33,7 @@ class EventsPane(Lines):
         super().__init__(id="events")
         self._glyphs = glyphs
         self._events: Sequence[Event] = ()
+        self._names: Mapping[str, str] = {}  # short ones of the shards, by id
         self._follows = True
 
     def follow(self) -> None:
@@ -40,6 +42,9 @@ class EventsPane(Lines):
 
     def show_events(self, events: Sequence[Event]) -> None:
         """Show these events, oldest first."""
+        ids = frozenset(safe(event.shard) for event in events if event.shard)
+        if ids != self._names.keys():
+            self._names = shorten(sorted(ids), _SHARD_WIDTH, self._glyphs.cut)
         self._events = events
         self.show(len(events))
         if self._follows:
@@ -54,7 +59,8 @@ class EventsPane(Lines):
     def line(self, index: int, width: int) -> Strip:
         """Return the line of an event."""
         event = self._events[index]
-        shard = safe(event.shard) or DAEMON
+        shard = safe(event.shard)
+        shard = self._names.get(shard, shard) or DAEMON
         parts: list[tuple[str, Style]] = [
             (f"{clock_text(event.time)} ", styles.DIM),
             (styles.fit(shard, _SHARD_WIDTH, self._glyphs), styles.PLAIN),
