@@ -54,7 +54,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     found = FigureList(wanted)
     found.all += [
         compared(number, Pair([ours], [plain]), "KB", **facts, looks=samples)
-        for number, ours in (("11", zinfo), ("11b", without))
+        for number, ours in (("11", without), ("11b", zinfo))
         if number in wanted
     ]
     found.add("11c", zinfo - without, facts)
