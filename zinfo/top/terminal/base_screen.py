@@ -33,6 +33,7 @@ class BaseScreen(Screen[None]):
         ready: whether it is mounted.
     """
 
+    AUTO_FOCUS = ""  # else a key pressed before `on_mount` could be typed into the hidden filter
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("e", "events", "Events"),
