@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # for the fleets of the tests
 
-from tests.adapters.page.fleet_server import FleetServer  # noqa: E402 - after sys.path
-from tests.top.fleet import FleetSource  # noqa: E402
-from tests.top.screen import see  # noqa: E402
-from zinfo.top.glyphs import FANCY, PLAIN, Glyphs  # noqa: E402
-from zinfo.top.terminal.app import TopApp  # noqa: E402
+from tests.adapters.page.fleet_server import FleetServer  # noqa: E402  # after sys.path
+from tests.top.fleet import FleetSource  # noqa: E402  # as above
+from tests.top.screen import see  # noqa: E402  # as above
+from zinfo.top.glyphs import FANCY, PLAIN, Glyphs  # noqa: E402  # as above
+from zinfo.top.terminal.app import TopApp  # noqa: E402  # as above
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -158,7 +158,7 @@ def main() -> None:
 
 
 async def _take(folder: Path | None, only: str) -> None:
-    from playwright.async_api import async_playwright  # noqa: PLC0415 - --help needs it not
+    from playwright.async_api import async_playwright  # noqa: PLC0415  # --help works without it
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(

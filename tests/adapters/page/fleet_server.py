@@ -175,6 +175,7 @@ class FleetServer:
         self._condition = threading.Condition()
         self._turn = 0
         self._stopped = False
+        self._ended = threading.Event()
         started = time.time() - 7200
         for shard in self.shards:
             shard.facts["since"] = started
@@ -190,6 +191,7 @@ class FleetServer:
 
     def __exit__(self, *_error: object) -> None:
         self._stopped = True
+        self._ended.set()
         self.wake()
         self._server.shutdown()
         self._server.server_close()
@@ -248,9 +250,8 @@ class FleetServer:
         self.wake()
 
     def _poll(self) -> None:
-        while not self._stopped:
+        while not self._ended.wait(1.0):  # the interval between two polls
             self.push()
-            time.sleep(1.0)
 
     # --- replies
 

@@ -17,7 +17,7 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 
 TOKENS = {
-    name: f"{name}-0123456789abcdef" for name in ("admin", "cache", "plain", "blind", "nobody")
+    name: f"{name}-0123456789abcdef" for name in ("admin", "cache", "plain", "blind", "no-table")
 }
 CLIENTS = """
 [clients.admin]
@@ -128,14 +128,14 @@ def test_without_the_right_to_list_shards_there_are_states_and_values(
 def test_the_table_needs_the_right_to_read_info(daemon: RunningDaemon) -> None:
     assert fetch(daemon.http, TABLE).status == 401
     assert fetch(daemon.http, TABLE, bearer("blind")).status == 403
-    assert fetch(daemon.http, TABLE, bearer("nobody")).status == 403
+    assert fetch(daemon.http, TABLE, bearer("no-table")).status == 403
 
 
 @pytest.mark.parametrize(
     "query", ["kyes=a", "&".join(f"keys=f{n}" for n in range(65)), "labels=a", "keys=a&labels[b]="]
 )
 def test_a_wrong_argument_is_an_error(daemon: RunningDaemon, query: str) -> None:
-    found = fetch(daemon.http, f"api/v1/table?{query}", bearer("nobody"))
+    found = fetch(daemon.http, f"api/v1/table?{query}", bearer("no-table"))
     assert found.status == 403, "who may not read it learns nothing else"
     if not query.startswith("keys=a"):
         assert fetch(daemon.http, f"api/v1/table?{query}", bearer("admin")).status == 400

@@ -88,7 +88,7 @@ def test_nothing_is_read_without_a_page(streams: Streams) -> None:
     page = streams.open()
     next(page)
     (source,) = streams.sources
-    page.close()  # type: ignore[attr-defined]  # a generator has it
+    page.close()  # type: ignore[attr-defined]  # WSGI closes it; Iterator has no close()
     wait_until(lambda: source.closed, 30, "the table to be closed", sleep=gevent.sleep)
     assert len(streams.all) == 0
     page = streams.open()

@@ -11,7 +11,6 @@ from zinfo.views.expressions import DATABASES
 from zinfo.views.filtering import GRAMMAR
 from zinfo.views.formatting import EMPHASISED, EVENT_COLOURS, STATE_COLOURS
 from zinfo.views.grouping import GROUPINGS
-from zinfo.views.plots import PLOTS
 from zinfo.views.problem_checks import CHECKS, DAEMON_CHECKS, SEVERITIES
 from zinfo.views.quantities import (
     FIELD_UNITS,
@@ -49,10 +48,6 @@ def definitions() -> dict[str, object]:
             "min_seconds": MIN_SECONDS,
         },
         "filter": {"grammar": GRAMMAR},
-        "plots": [
-            {"name": plot.name, "series": plot.series, "full_scale": plot.full_scale}
-            for plot in PLOTS
-        ],
         "groupings": [{"name": name, "title": title} for name, title in GROUPINGS.items()],
         "column_sets": [{"name": name, "columns": columns} for name, columns in BUILT_IN.items()],
         "shard_page": list(map(_part, PARTS)),

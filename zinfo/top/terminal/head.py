@@ -13,20 +13,17 @@ from textual.widget import Widget
 
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.terminal import styles
-from zinfo.views.columns import hits
 from zinfo.views.formatting import (
-    NOTHING,
     STALE,
     clock_text,
     count_text,
     memory_text,
     ratio_text,
-    role_text,
     safe,
     seconds_text,
 )
 from zinfo.views.problems import Problem
-from zinfo.views.rows import FeedState, Row, Series
+from zinfo.views.rows import FeedState, Series
 from zinfo.views.sparklines import downsample, draw_sparkline
 from zinfo.views.totals import Totals
 from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
@@ -199,28 +196,3 @@ def _room(sums: Sequence[tuple[str, str, object]], width: int) -> int:
     drawn = sum(1 for _, _, values in sums if values)
     taken = sum(len(name) + 1 + max(4, len(text)) + 2 for name, text, _ in sums)
     return min(_MAX_SPARK, (width - taken) // max(1, drawn) - 1)
-
-
-def shard_line(row: Row, width: int) -> list[tuple[str, Style]]:
-    """Return a summary of one shard, as much of it as fits."""
-    was = "" if row.fresh else f" (was {safe(row.state)})"
-    maxmemory = f" of {memory_text(row.maxmemory)}" if row.maxmemory else ""
-    chunks: list[tuple[str, str, Style]] = [
-        ("", safe(row.status) + was, styles.state_style(row)),
-        ("", f"{role_text(row.role)} {safe(row.version or NOTHING)}", styles.PLAIN),
-        ("interval ", seconds_text(row.interval if row.current else None), styles.PLAIN),
-        ("age ", seconds_text(row.age), styles.age_style(row)),
-        ("memory ", f"{memory_text(row.memory)}{maxmemory}", styles.full_style(row)),
-        ("hits ", ratio_text(hits(row)), styles.PLAIN),
-        ("overall ", ratio_text(row.hit_ratio_overall), styles.PLAIN),
-        ("clients ", count_text(row.clients if row.current else None), styles.PLAIN),
-        ("keys ", count_text(row.keys), styles.PLAIN),
-    ]
-    parts: list[tuple[str, Style]] = []
-    for name, text, style in chunks:
-        width -= len(name) + len(text)
-        if width < 0:
-            break
-        parts += [(name, styles.DIM), (text, style), ("  ", styles.PLAIN)]
-        width -= 2
-    return parts

@@ -24,7 +24,7 @@ DNS: Final = "dns+tcp://"
 
 _FIRST_TRIES: Final = 3  # readings, of a second at most, until the first reply
 _SAME_SECONDS: Final = 1.5  # by which the computed beginning of one and the same state may differ
-_SAME_PART: Final = 0.25  # of an interval between two polls, by which it may differ likewise
+_SAME_PART: Final = 0.25  # of an interval between two polls, by which it may differ
 _SOME_FIELD: Final = ("run_id",)  # is read where a page shows no field
 
 

@@ -12,7 +12,6 @@ export class Definitions {
     this.problems = json.problems ?? { severities: [], shards: [], daemon: [] };
     this.grammar = json.filter?.grammar ?? [];
     this.groupings = json.groupings ?? [];
-    this.plots = json.plots ?? [];
     this.maxFields = json.max_keys ?? 64;
     this.counters = new Set(json.counters?.fields ?? []);
     this.itemCounters = Object.entries(json.counters?.maps ?? {});
