@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets import Input
 
 from tests.top.building import event, status, whole
 from tests.top.fake import INFO, FakeSource
@@ -260,3 +262,22 @@ def test_the_help_names_every_key_of_the_footers() -> None:
             if not isinstance(binding, tuple) and binding.show:
                 for key in (binding.key_display or binding.key).split():
                     assert key in words, (one.__name__, key)
+
+
+def test_the_hidden_search_never_has_the_focus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that is pressed while the page opens would be typed into it."""
+    focused: list[Widget | None] = []
+    set_focus = ShardScreen.set_focus
+
+    def noted(screen: ShardScreen, widget: Widget | None, *args: bool, **more: bool) -> None:
+        focused.append(widget)
+        set_focus(screen, widget, *args, **more)
+
+    monkeypatch.setattr(ShardScreen, "set_focus", noted)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "enter")
+        assert any(isinstance(one, PageView) for one in focused)
+        assert not any(isinstance(one, Input) for one in focused)
+
+    show(a_source(), steps)
